@@ -1,0 +1,37 @@
+"""Variable-length sequences in PyTorch: what the library itself lacks."""
+
+from packtutor.cost import (
+    Cost,
+    CostComparison,
+    dot_cost,
+    padding_fraction,
+    rnn_cost,
+)
+from packtutor.device import make_repeatable, pick_device
+from packtutor.masks import lengths_from_mask, mask_from_lengths
+from packtutor.oracle import one_by_one
+from packtutor.packed import check_packed
+from packtutor.ragged import Ragged
+from packtutor.text import DOCS, Vocabulary, python_help_texts, tokenize
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DOCS",
+    "Cost",
+    "CostComparison",
+    "Ragged",
+    "Vocabulary",
+    "__version__",
+    "check_packed",
+    "dot_cost",
+    "lengths_from_mask",
+    "make_repeatable",
+    "mask_from_lengths",
+    "one_by_one",
+    "padding_fraction",
+    "pick_device",
+    "python_help_texts",
+    "rnn_cost",
+    "tokenize",
+]

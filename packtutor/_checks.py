@@ -1,0 +1,199 @@
+"""Refuse bad arguments before any work, in words that name the culprit."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Literal, SupportsIndex, TypeAlias
+
+import torch
+from torch import Tensor
+
+Lengths: TypeAlias = Tensor | Iterable[SupportsIndex]
+Side: TypeAlias = Literal["left", "right"]
+
+INT64_MAX = 2**63 - 1
+
+
+def as_tensor(value: object, name: str, least_dims: int = 1) -> Tensor:
+    """Return ``value`` if it is a dense tensor with enough dimensions."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{name} is of type {type(value).__name__}; "
+            f"it must be a torch.Tensor"
+        )
+    if value.layout != torch.strided or value.is_nested:
+        raise TypeError(
+            f"{name} has layout {value.layout}"
+            f"{' and is nested' if value.is_nested else ''}; "
+            f"it must be a dense tensor"
+        )
+    if value.dim() < least_dims:
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)}; it must have at least "
+            f"{least_dims} dimension{'s' if least_dims > 1 else ''}"
+        )
+    return value
+
+
+def as_count(value: object, name: str, least: int) -> int:
+    """Return ``value`` as an ``int`` of at least ``least``."""
+    try:
+        count = _as_int(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} is {short(value)}; it must be an integer of at least "
+            f"{least}"
+        ) from None
+    if count < least:
+        raise ValueError(f"{name} is {count}; it must be at least {least}")
+    return count
+
+
+def as_side(value: object) -> Side:
+    """Return ``value`` if it names a side."""
+    if not isinstance(value, str) or value not in ("left", "right"):
+        raise ValueError(
+            f"padding_side is {short(value)}; it must be 'left' or 'right'"
+        )
+    return "left" if value == "left" else "right"
+
+
+def as_integers(values: object, name: str) -> Tensor:
+    """Return a new int64 CPU tensor (n,) that holds the same integers.
+
+    Integer tensors and arrays, lists and other iterables of integers are
+    taken. Booleans and floats are refused, whole ones too: a length of 2.9
+    would otherwise become 2 in silence.
+    """
+    if isinstance(values, Tensor):
+        result = _from_tensor(values, name)
+    elif hasattr(values, "__array__"):
+        dtype = getattr(values, "dtype", None)
+        if getattr(dtype, "kind", None) not in ("i", "u"):
+            raise TypeError(
+                f"{name} has dtype {dtype}; its elements must be integers"
+            )
+        result = _from_tensor(torch.tensor(values), name)
+    else:
+        result = _from_iterable(values, name)
+    if result.dim() != 1:
+        raise ValueError(
+            f"{name} has shape {tuple(result.shape)}; "
+            f"it must have one dimension"
+        )
+    return result
+
+
+def as_lengths(lengths: object, name: str = "lengths") -> Tensor:
+    """Return a new int64 CPU tensor (B,) of lengths, none of them negative."""
+    result = as_integers(lengths, name)
+    if result.numel() and int(result.min()) < 0:
+        index = int((result < 0).nonzero()[0])
+        raise ValueError(
+            f"{name}[{index}] is {int(result[index])}; "
+            f"a length cannot be negative"
+        )
+    return result
+
+
+def check_alike(tensors: list[Tensor], name: str) -> None:
+    """Raise unless all have the first one's dtype, device and trailing shape.
+
+    ``torch.cat`` would promote dtypes and skip some empty tensors in silence.
+    """
+    first = tensors[0]
+    if (
+        len({tensor.dtype for tensor in tensors}) == 1
+        and len({tensor.device for tensor in tensors}) == 1
+        and len({tensor.shape[1:] for tensor in tensors}) == 1
+    ):
+        return
+    for index, tensor in enumerate(tensors):
+        if tensor.dtype != first.dtype:
+            raise TypeError(
+                f"{name}[{index}] has dtype {tensor.dtype}; "
+                f"{name}[0] has {first.dtype}"
+            )
+        if tensor.device != first.device:
+            raise ValueError(
+                f"{name}[{index}] is on device {tensor.device}; "
+                f"{name}[0] is on {first.device}"
+            )
+        if tensor.shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"{name}[{index}] has trailing shape "
+                f"{tuple(tensor.shape[1:])}; {name}[0] has "
+                f"{tuple(first.shape[1:])}"
+            )
+
+
+def add_up(lengths: Tensor) -> int:
+    """Return the exact sum, also where an int64 sum would wrap around."""
+    count = lengths.numel()
+    if count == 0:
+        return 0
+    if int(lengths.max()) <= INT64_MAX // count:
+        return int(lengths.sum())
+    return sum(lengths.tolist())
+
+
+def short(value: object) -> str:
+    """Return a repr of at most 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _as_int(value: object) -> int:
+    """Return an integer; unlike ``operator.index``, refuse booleans."""
+    if isinstance(value, bool):
+        raise TypeError
+    if isinstance(value, Tensor) and value.dtype == torch.bool:
+        raise TypeError
+    return operator.index(value)  # type: ignore[arg-type]
+
+
+def _from_tensor(values: Tensor, name: str) -> Tensor:
+    dtype = values.dtype
+    if dtype.is_floating_point or dtype.is_complex or dtype == torch.bool:
+        raise TypeError(
+            f"{name} has dtype {dtype}; its elements must be integers"
+        )
+    if values.device.type != "cpu":
+        raise ValueError(
+            f"{name} is on device {values.device}; it must be on the CPU: "
+            f"call .cpu() once, where you can afford to wait for the device"
+        )
+    result = values.detach().to(torch.int64, copy=True)
+    if dtype == torch.uint64 and result.numel() and int(result.min()) < 0:
+        index = int((result < 0).nonzero()[0])
+        raise ValueError(
+            f"{name}[{index}] is {int(result[index]) + 2**64}; "
+            f"it must be at most {INT64_MAX}"
+        )
+    return result
+
+
+def _from_iterable(values: object, name: str) -> Tensor:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(
+            f"{name} is {short(values)}; it must be a tensor, an array or a "
+            f"list of integers"
+        )
+    items = list(values)
+    if not set(map(type, items)) <= {int}:
+        for index, item in enumerate(items):
+            try:
+                items[index] = _as_int(item)
+            except TypeError:
+                raise TypeError(
+                    f"{name}[{index}] is {short(item)}; "
+                    f"its elements must be integers"
+                ) from None
+    if items and max(map(abs, items)) > INT64_MAX:
+        index = next(i for i, n in enumerate(items) if abs(n) > INT64_MAX)
+        raise ValueError(
+            f"{name}[{index}] is {items[index]}; its size must be at most "
+            f"{INT64_MAX}"
+        )
+    return torch.tensor(items, dtype=torch.int64)

@@ -1,0 +1,83 @@
+"""Check what a recurrent network is given: network, features, states."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+State: TypeAlias = Tensor | tuple[Tensor, Tensor]
+
+MODES = ("RNN_TANH", "RNN_RELU", "GRU", "LSTM")
+
+
+def as_rnn(rnn: object) -> nn.RNNBase:
+    """Return ``rnn`` if it is an nn.RNN, nn.GRU or nn.LSTM."""
+    if not isinstance(rnn, nn.RNNBase) or rnn.mode not in MODES:
+        raise TypeError(
+            f"rnn is of type {type(rnn).__name__}; it must be a "
+            f"torch.nn.RNN, GRU or LSTM"
+        )
+    return rnn
+
+
+def check_features(rnn: nn.RNNBase, values: Tensor, name: str) -> None:
+    """Raise unless ``values`` (N, E) suits the weights of ``rnn``."""
+    if not values.is_floating_point():
+        raise TypeError(
+            f"{name} has dtype {values.dtype}; an RNN reads floating-point "
+            f"features: embed the ids first"
+        )
+    if values.dim() != 2 or values.shape[1] != rnn.input_size:
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)}; it must be "
+            f"(N, {rnn.input_size}), the network's input size"
+        )
+    _check_match(rnn, values, name)
+
+
+def initial_state(
+    rnn: nn.RNNBase, values: Tensor, sequences: int, hx: object
+) -> tuple[Tensor, ...]:
+    """Return (h_0,), or (h_0, c_0) for an LSTM: zeros where hx is None."""
+    parts = {"h_0": rnn.proj_size or rnn.hidden_size}
+    if rnn.mode == "LSTM":
+        parts["c_0"] = rnn.hidden_size
+    layers = rnn.num_layers * (2 if rnn.bidirectional else 1)
+    shapes = [(layers, sequences, size) for size in parts.values()]
+    if hx is None:
+        return tuple(values.new_zeros(shape) for shape in shapes)
+    given = (hx,) if rnn.mode != "LSTM" else hx
+    wanted = "a tuple (h_0, c_0)" if rnn.mode == "LSTM" else "a tensor h_0"
+    if not isinstance(given, (tuple, list)) or len(given) != len(parts):
+        raise TypeError(
+            f"hx is of type {type(hx).__name__}; it must be {wanted}"
+        )
+    for state, name, shape in zip(given, parts, shapes, strict=True):
+        if not isinstance(state, Tensor):
+            raise TypeError(
+                f"hx: {name} is of type {type(state).__name__}; "
+                f"hx must be {wanted}"
+            )
+        if tuple(state.shape) != shape:
+            raise ValueError(
+                f"hx: {name} has shape {tuple(state.shape)}; "
+                f"it must be (layers x directions, B, size) = {shape}"
+            )
+        _check_match(rnn, state, f"hx: {name}")
+    return tuple(given)
+
+
+def _check_match(rnn: nn.RNNBase, tensor: Tensor, name: str) -> None:
+    weight = cast("Tensor", rnn.weight_ih_l0)
+    if tensor.device != weight.device:
+        raise ValueError(
+            f"{name} is on device {tensor.device}; the weights are on "
+            f"{weight.device}"
+        )
+    autocast = torch.is_autocast_enabled(tensor.device.type)
+    if tensor.dtype != weight.dtype and not autocast:
+        raise TypeError(
+            f"{name} has dtype {tensor.dtype}; the weights have {weight.dtype}"
+        )

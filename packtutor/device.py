@@ -1,0 +1,104 @@
+"""The one place that picks a device and makes runs repeatable."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from packtutor._checks import as_count
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """Return the device that the book's code runs on.
+
+    The environment variable ``PACKTUTOR_DEVICE`` names it where ``name`` does
+    not; without both it is the CPU, on which the stored outputs were made.
+
+    Args:
+        name: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``...
+
+    Raises:
+        TypeError: If ``name`` is not a ``str``.
+        ValueError: If it names no device, or one that is not there.
+
+    Example:
+        >>> pick_device("cpu")
+        device(type='cpu')
+
+    Cost:
+        O(1).
+
+    Source:
+        Chapter 4.
+
+    Not for:
+        Code that has a device already: use that of its tensors.
+    """
+    source = "name"
+    if name is None:
+        source = "PACKTUTOR_DEVICE"
+        name = os.environ.get(source) or "cpu"
+    if not isinstance(name, str):
+        raise TypeError(
+            f"name is of type {type(name).__name__}; it must be a str"
+        )
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{source} is {name!r}; it must name a device that PyTorch "
+            f"finds here ({reason})"
+        ) from None
+    return device
+
+
+def make_repeatable(seed: int = 0) -> torch.Generator:
+    """Seed PyTorch and turn off what makes two runs differ.
+
+    Sets, for the whole process: the seed of every device, deterministic
+    algorithms, full float32 precision instead of TF32 on CUDA, and no search
+    for the fastest cuDNN kernel. Call it before the first CUDA call.
+
+    Args:
+        seed: From 0 to 2**64 - 1.
+
+    Shapes:
+        returns: A generator on the CPU with that seed. Draw data and weights
+            from it in float64, then move them: float32 draws differ in their
+            last bits between processors.
+
+    Raises:
+        TypeError: If ``seed`` is not an integer.
+        ValueError: If it is negative or too large.
+
+    Example:
+        >>> generator = make_repeatable(seed=0)
+        >>> torch.randint(10, (3,), generator=generator)
+        tensor([4, 9, 3])
+
+    Cost:
+        O(1); deterministic kernels can be slower.
+
+    Source:
+        PyTorch's note on reproducibility.
+
+    Not for:
+        Benchmarks: they want the fastest kernels.
+    """
+    seed = as_count(seed, "seed", 0)
+    if seed >= 2**64:
+        raise ValueError(f"seed is {seed}; it must be below 2**64")
+    # cuBLAS reads this when CUDA starts; cuDNN's RNNs need it to repeat.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(mode=True)
+    torch.backends.cudnn.benchmark = False
+    backends: Any = torch.backends  # its types lag behind its attributes
+    backends.cudnn.rnn.fp32_precision = "ieee"
+    backends.cudnn.conv.fp32_precision = "ieee"
+    backends.cuda.matmul.fp32_precision = "ieee"
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,591 @@
+"""One batch of sequences without padding, and its ways to the other layouts.
+
+B sequences, T the longest length, L_i the length of sequence i, N the sum of
+all lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, SupportsIndex
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from packtutor import _places
+from packtutor._checks import (
+    Lengths,
+    Side,
+    add_up,
+    as_count,
+    as_integers,
+    as_lengths,
+    as_side,
+    as_tensor,
+    check_alike,
+)
+from packtutor._storage import as_fill, write_rows
+from packtutor.packed import order_from_packed
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Ragged:
+    """A batch of B sequences, one behind the other, and their lengths.
+
+    It is the hub between a list of tensors, a padded tensor and a
+    ``PackedSequence``: each conversion is one gather, differentiable, and
+    builds a padded tensor only where one is asked for. Attention kernels for
+    variable lengths call the same two things values and ``cu_seqlens``
+    (``offsets`` here).
+
+    Args:
+        values: All tokens in sequence order. Kept as it is, not copied.
+        lengths: One length a sequence, in the caller's order; 0 is a length.
+            A copy is kept.
+
+    Shapes:
+        values: (N, *), any dtype, any device.
+        lengths: (B,), int64, CPU; other integer types, lists and arrays are
+            taken.
+
+    Raises:
+        TypeError: If ``values`` is not a tensor or a length no integer.
+        ValueError: If a length is negative or the lengths do not add up to N.
+
+    Example:
+        >>> batch = Ragged(torch.arange(6), [3, 2, 1])
+        >>> batch
+        Ragged(B=3, N=6, values=(6,), dtype=torch.int64, device='cpu')
+        >>> batch[1]
+        tensor([3, 4])
+
+    Cost:
+        O(B) to check the lengths.
+
+    Source:
+        Chapter 3.
+
+    Not for:
+        A batch in which all lengths are equal: a plain tensor says it all.
+    """
+
+    values: Tensor
+    lengths: Tensor
+
+    def __init__(self, values: Tensor, lengths: Lengths) -> None:
+        """Check that the lengths describe the values."""
+        values = as_tensor(values, "values")
+        lengths = as_lengths(lengths)
+        tokens = add_up(lengths)
+        if tokens != values.shape[0]:
+            raise ValueError(
+                f"lengths add up to {tokens}; values has "
+                f"{values.shape[0]} rows"
+            )
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "lengths", lengths)
+
+    def __reduce__(self) -> tuple[type[Ragged], tuple[Tensor, Tensor]]:
+        """Make pickle, deepcopy and torch.load go through the checks."""
+        return Ragged, (self.values, self.lengths)
+
+    def __repr__(self) -> str:
+        """Show sizes, never values: a batch can be large."""
+        return (
+            f"Ragged(B={len(self)}, N={self.values.shape[0]}, "
+            f"values={tuple(self.values.shape)}, dtype={self.values.dtype}, "
+            f"device='{self.values.device}')"
+        )
+
+    def __len__(self) -> int:
+        """Return B, the number of sequences."""
+        return self.lengths.numel()
+
+    def __getitem__(self, index: SupportsIndex) -> Tensor:
+        """Return sequence ``index`` (L_i, *), a view of the values."""
+        if isinstance(index, bool) or not hasattr(index, "__index__"):
+            raise TypeError(
+                f"index is of type {type(index).__name__}; it must be an "
+                f"integer (index_select takes several)"
+            )
+        row = index.__index__()
+        if not -len(self) <= row < len(self):
+            raise IndexError(
+                f"index is {row}; the batch has {len(self)} sequences"
+            )
+        row %= len(self)
+        start = int(self.lengths[:row].sum())
+        return self.values.narrow(0, start, int(self.lengths[row]))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Iterate over the sequences, views of the values."""
+        return iter(self.to_list())
+
+    @property
+    def offsets(self) -> Tensor:
+        """Where each sequence starts in ``values``, and N.
+
+        Shapes:
+            returns: (B + 1,), int64, CPU; ``cu_seqlens`` elsewhere.
+
+        Example:
+            >>> Ragged(torch.arange(6), [3, 2, 1]).offsets
+            tensor([0, 3, 5, 6])
+
+        Cost:
+            O(B).
+        """
+        return _places.starts(self.lengths)
+
+    @property
+    def max_length(self) -> int:
+        """The longest length T; 0 for a batch without sequences.
+
+        Example:
+            >>> Ragged(torch.arange(6), [3, 2, 1]).max_length
+            3
+
+        Cost:
+            O(B).
+        """
+        return int(self.lengths.max()) if len(self) else 0
+
+    @classmethod
+    def from_list(cls, seqs: Iterable[Tensor]) -> Ragged:
+        """Put sequences one behind the other.
+
+        Args:
+            seqs: At least one tensor; a sequence of length 0 is one.
+
+        Shapes:
+            seqs[i]: (L_i, *), one dtype and device and the same * for all.
+            values: (N, *).
+
+        Raises:
+            TypeError: If an element is not a tensor or dtypes differ.
+            ValueError: If there is none, or if shapes or devices differ.
+
+        Example:
+            >>> Ragged.from_list([torch.tensor([1, 2]), torch.tensor([3])])
+            Ragged(B=2, N=3, values=(3,), dtype=torch.int64, device='cpu')
+
+        Cost:
+            O(N), one ``torch.cat``.
+
+        Source:
+            Chapter 3.
+        """
+        if isinstance(seqs, Tensor):
+            raise TypeError(
+                "seqs is a tensor; it must be a list of tensors "
+                "(Ragged.from_padded takes a padded tensor and lengths)"
+            )
+        seqs = list(seqs)
+        if not seqs:
+            raise ValueError(
+                "seqs is empty; it must have at least one sequence, which "
+                "gives the batch its dtype and shape"
+            )
+        for index, seq in enumerate(seqs):
+            as_tensor(seq, f"seqs[{index}]")
+        check_alike(seqs, "seqs")
+        return _trusted(
+            torch.cat(seqs), torch.tensor([seq.shape[0] for seq in seqs])
+        )
+
+    def to_list(self) -> list[Tensor]:
+        """Return the sequences, views of the values.
+
+        Shapes:
+            returns[i]: (L_i, *).
+
+        Example:
+            >>> Ragged(torch.arange(6), [3, 2, 1]).to_list()
+            [tensor([0, 1, 2]), tensor([3, 4]), tensor([5])]
+
+        Cost:
+            O(B); no value is copied.
+
+        Source:
+            Chapter 5.
+        """
+        return list(torch.split(self.values, self.lengths.tolist()))
+
+    @classmethod
+    def from_padded(
+        cls,
+        padded: Tensor,
+        lengths: Lengths,
+        *,
+        batch_first: bool = True,
+        padding_side: Side = "right",
+    ) -> Ragged:
+        """Take the real tokens out of a padded batch.
+
+        Args:
+            padded: The padded batch. What its pads hold does not matter.
+            lengths: One length a sequence.
+            batch_first: Whether ``padded`` is (B, T, *) or (T, B, *).
+            padding_side: Where its pads stand, ``"right"`` or ``"left"``.
+
+        Shapes:
+            padded: (B, T, *) or (T, B, *).
+            lengths: (B,), any integer dtype, CPU.
+            values: (N, *).
+
+        Raises:
+            TypeError: If ``padded`` is no tensor or a length no integer.
+            ValueError: If there are not B lengths, or one is negative or
+                above T.
+
+        Example:
+            >>> padded = torch.tensor([[1, 2], [3, 0]])
+            >>> Ragged.from_padded(padded, [2, 1]).values
+            tensor([1, 2, 3])
+
+        Cost:
+            O(N), one gather. A ``padded`` that is contiguous in neither
+            layout is copied first, O(B T).
+
+        Source:
+            Chapter 5.
+        """
+        padded = as_tensor(padded, "padded", 2)
+        lengths = as_lengths(lengths)
+        side = as_side(padding_side)
+        rows, steps = padded.shape[:2] if batch_first else padded.shape[1::-1]
+        if lengths.numel() != rows:
+            layout = "(B, T, *)" if batch_first else "(T, B, *)"
+            raise ValueError(
+                f"lengths has {lengths.numel()} entries; padded "
+                f"{tuple(padded.shape)} read as {layout} has {rows} sequences"
+            )
+        if rows and int(lengths.max()) > steps:
+            index = int(lengths.argmax())
+            raise ValueError(
+                f"lengths[{index}] is {int(lengths[index])}; padded has only "
+                f"{steps} steps"
+            )
+        swapped = padded.transpose(0, 1)
+        if swapped.is_contiguous() and not padded.is_contiguous():
+            # A batch-first nn.LSTM returns such a view; flatten would copy it.
+            padded, batch_first = swapped, not batch_first
+        cells = _places.cells(
+            lengths, steps, padded.device, batch_first=batch_first, side=side
+        )
+        return _trusted(padded.flatten(0, 1).index_select(0, cells), lengths)
+
+    def to_padded(
+        self,
+        *,
+        batch_first: bool = True,
+        padding_value: float = 0,
+        padding_side: Side = "right",
+        total_length: int | None = None,
+    ) -> Tensor:
+        """Write the sequences into a rectangle and fill the rest.
+
+        Args:
+            batch_first: Whether to return (B, T, *) or (T, B, *).
+            padding_value: What the pads hold.
+            padding_side: Where the pads stand, ``"right"`` or ``"left"``.
+            total_length: Number of steps; the longest length if None.
+
+        Shapes:
+            returns: (B, T, *) or (T, B, *).
+
+        Raises:
+            ValueError: If ``total_length`` is below the longest length, or
+                the dtype cannot hold ``padding_value``.
+
+        Example:
+            >>> Ragged(torch.arange(3), [2, 1]).to_padded(padding_value=-1)
+            tensor([[ 0,  1],
+                    [ 2, -1]])
+
+        Cost:
+            O(B T), one fill and one write.
+
+        Source:
+            Chapters 1 and 5.
+        """
+        side = as_side(padding_side)
+        fill = as_fill(padding_value, self.values.dtype)
+        steps = self.max_length
+        if total_length is not None:
+            steps = as_count(total_length, "total_length", 0)
+            if steps < self.max_length:
+                raise ValueError(
+                    f"total_length is {steps}; it must be at least "
+                    f"{self.max_length}, the longest length"
+                )
+        shape = (len(self), steps) if batch_first else (steps, len(self))
+        trailing = self.values.shape[1:]
+        device = self.values.device
+        cells = _places.cells(
+            self.lengths, steps, device, batch_first=batch_first, side=side
+        )
+        padded = self.values.new_full((len(self) * steps, *trailing), fill)
+        padded = write_rows(padded, cells, self.values)
+        return padded.view(*shape, *trailing)
+
+    @classmethod
+    def from_packed(cls, packed: PackedSequence) -> Ragged:
+        """Take a packed batch back to sequence order, in the caller's order.
+
+        Args:
+            packed: The packed batch; ``check_packed`` must accept it.
+
+        Shapes:
+            packed.data: (N, *).
+            values: (N, *).
+
+        Raises:
+            TypeError: If ``packed`` is no ``PackedSequence``.
+            ValueError: If it is malformed.
+
+        Example:
+            >>> from torch.nn.utils.rnn import pack_sequence
+            >>> ids = [torch.tensor([2, 3, 4]), torch.tensor([5, 6])]
+            >>> Ragged.from_packed(pack_sequence(ids)).values
+            tensor([2, 3, 4, 5, 6])
+
+        Cost:
+            O(N), one gather. On a GPU it waits for the device once, as
+            PyTorch's ``pad_packed_sequence`` does: the lengths live on the
+            CPU.
+
+        Source:
+            Chapter 5.
+        """
+        columns = order_from_packed(packed)
+        lengths = _places.sorted_lengths(packed.batch_sizes)[columns]
+        data = packed.data
+        rows, steps = _places.rows_and_steps(
+            lengths.to(data.device), data.shape[0]
+        )
+        begins = _places.starts(packed.batch_sizes).to(data.device)
+        places = begins[steps] + columns.to(data.device)[rows]
+        return _trusted(data.index_select(0, places), lengths)
+
+    def to_packed(self) -> PackedSequence:
+        """Reorder the tokens by time, as PyTorch's recurrent networks want.
+
+        The sequences are sorted by length inside, ties in order; what comes
+        out of the network is in the caller's order again.
+
+        Shapes:
+            returns.data: (N, *).
+            returns.batch_sizes: (T,), int64, CPU.
+            returns.sorted_indices, returns.unsorted_indices: (B,), int64, on
+                the device of the values.
+
+        Raises:
+            ValueError: If there is no sequence, or one is empty: PyTorch has
+                no packed form for it.
+
+        Example:
+            >>> packed = Ragged(torch.arange(6), [1, 3, 2]).to_packed()
+            >>> packed.data
+            tensor([1, 4, 0, 2, 5, 3])
+            >>> packed.batch_sizes
+            tensor([3, 2, 1])
+
+        Cost:
+            O(N + B log B), one gather.
+
+        Source:
+            Chapter 3.
+
+        Not for:
+            A batch with an empty sequence.
+        """
+        if not len(self):
+            raise ValueError(
+                "the batch has no sequence; a PackedSequence needs one"
+            )
+        if int(self.lengths.min()) == 0:
+            index = int(self.lengths.argmin())
+            raise ValueError(
+                f"lengths[{index}] is 0; a PackedSequence cannot hold an "
+                f"empty sequence"
+            )
+        order = self.lengths.argsort(descending=True, stable=True)
+        batch_sizes = _places.batch_sizes(self.lengths)
+        device = self.values.device
+        columns, steps = _places.rows_and_steps(
+            batch_sizes.to(device), self.values.shape[0]
+        )[::-1]
+        begins = self.offsets[order].to(device)
+        return PackedSequence(
+            self.values.index_select(0, begins[columns] + steps),
+            batch_sizes,
+            order.to(device),
+            _places.invert(order).to(device),
+        )
+
+    def apply(self, fn: Callable[[Tensor], Tensor]) -> Ragged:
+        """Call a function that treats each token alone, on all tokens.
+
+        Args:
+            fn: For example an ``nn.Embedding``, an ``nn.Linear``, dropout.
+
+        Shapes:
+            fn: from (N, *) to (N, *); the trailing shape may change.
+
+        Raises:
+            TypeError: If ``fn`` does not return a tensor.
+            ValueError: If it does not return N rows.
+
+        Example:
+            >>> Ragged(torch.arange(3), [2, 1]).apply(lambda ids: ids + 1)[0]
+            tensor([1, 2])
+
+        Cost:
+            That of ``fn`` on N tokens.
+
+        Not for:
+            A function that mixes tokens: it sees no sequence borders.
+        """
+        values = as_tensor(fn(self.values), "the result of fn")
+        if values.shape[0] != self.values.shape[0]:
+            raise ValueError(
+                f"fn returned {values.shape[0]} rows for "
+                f"{self.values.shape[0]} tokens; it must keep each token"
+            )
+        return _trusted(values, self.lengths)
+
+    def reverse(self) -> Ragged:
+        """Reverse each sequence in place of its own, last token first.
+
+        Shapes:
+            values: (N, *), as before.
+
+        Example:
+            >>> Ragged(torch.arange(6), [3, 2, 1]).reverse().values
+            tensor([2, 1, 0, 4, 3, 5])
+
+        Cost:
+            O(N), one gather.
+
+        Source:
+            Chapter 4: what a backward direction reads.
+        """
+        device = self.values.device
+        rows, steps = _places.rows_and_steps(
+            self.lengths.to(device), self.values.shape[0]
+        )
+        lasts = (self.offsets[1:] - 1).to(device)
+        return _trusted(
+            self.values.index_select(0, lasts[rows] - steps), self.lengths
+        )
+
+    def index_select(self, rows: Lengths) -> Ragged:
+        """Choose sequences by number, in any order, also repeatedly.
+
+        Args:
+            rows: Numbers of sequences, from 0 to B - 1.
+
+        Shapes:
+            rows: (B',), any integer dtype, CPU.
+
+        Raises:
+            TypeError: If a row is not an integer.
+            ValueError: If a row is not from 0 to B - 1.
+
+        Example:
+            >>> Ragged(torch.arange(6), [3, 2, 1]).index_select([2, 1]).values
+            tensor([5, 3, 4])
+
+        Cost:
+            O(N' + B'), one gather of the N' tokens chosen.
+        """
+        rows = as_integers(rows, "rows")
+        outside = (rows < 0) | (rows >= len(self))
+        if bool(outside.any()):
+            index = int(outside.nonzero()[0])
+            raise ValueError(
+                f"rows[{index}] is {int(rows[index])}; the batch has "
+                f"{len(self)} sequences, numbered from 0"
+            )
+        lengths = self.lengths[rows]
+        device = self.values.device
+        chosen, steps = _places.rows_and_steps(
+            lengths.to(device), add_up(lengths)
+        )
+        begins = self.offsets[rows].to(device)
+        return _trusted(
+            self.values.index_select(0, begins[chosen] + steps), lengths
+        )
+
+    @classmethod
+    def cat(cls, batches: Iterable[Ragged]) -> Ragged:
+        """Join batches into one, sequences in order.
+
+        Args:
+            batches: At least one.
+
+        Raises:
+            TypeError: If an element is no ``Ragged`` or dtypes differ.
+            ValueError: If there is none, or if shapes or devices differ.
+
+        Example:
+            >>> batch = Ragged(torch.arange(3), [2, 1])
+            >>> Ragged.cat([batch, batch]).lengths
+            tensor([2, 1, 2, 1])
+
+        Cost:
+            O(N), one ``torch.cat``.
+        """
+        batches = list(batches)
+        for index, batch in enumerate(batches):
+            if not isinstance(batch, Ragged):
+                raise TypeError(
+                    f"batches[{index}] is of type {type(batch).__name__}; "
+                    f"it must be a Ragged"
+                )
+        if not batches:
+            raise ValueError("batches is empty; it must have at least one")
+        values = [batch.values for batch in batches]
+        check_alike(values, "batches")
+        return _trusted(
+            torch.cat(values), torch.cat([batch.lengths for batch in batches])
+        )
+
+    def to(self, *args: Any, **kwargs: Any) -> Ragged:
+        """Move or cast the values; the lengths stay on the CPU.
+
+        Args:
+            *args: What ``torch.Tensor.to`` takes.
+            **kwargs: What ``torch.Tensor.to`` takes.
+
+        Example:
+            >>> Ragged(torch.arange(3), [2, 1]).to(torch.float64).values
+            tensor([0., 1., 2.], dtype=torch.float64)
+
+        Cost:
+            O(N), or nothing where dtype and device are right already.
+        """
+        return _trusted(self.values.to(*args, **kwargs), self.lengths)
+
+    def pin_memory(self) -> Ragged:
+        """Copy the values to pinned memory; a DataLoader calls this.
+
+        Cost:
+            O(N). It needs an accelerator, as ``torch.Tensor.pin_memory``.
+        """
+        return _trusted(self.values.pin_memory(), self.lengths)
+
+
+def _trusted(values: Tensor, lengths: Tensor) -> Ragged:
+    """Make a Ragged from parts that are known to fit, without the checks."""
+    batch = object.__new__(Ragged)
+    object.__setattr__(batch, "values", values)
+    object.__setattr__(batch, "lengths", lengths)
+    return batch
+
+
+# torch.load with weights_only=True, the default, then accepts a Ragged.
+torch.serialization.add_safe_globals([Ragged])

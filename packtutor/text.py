@@ -1,0 +1,269 @@
+"""Text to numbers: words, vocabularies, and texts that everyone has."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from packtutor._checks import as_count, as_integers, short
+
+DOCS = ["on your mark", "get set", "go"]
+
+_PAD = "<pad>"
+_UNK = "<unk>"
+
+# Modules whose docstrings are prose. A fixed list, so that the texts differ
+# between Python versions only by what Python itself changed.
+_MODULES = """
+    argparse ast bdb calendar cmd code collections configparser
+    contextlib copy csv ctypes dataclasses datetime difflib dis doctest
+    email enum fractions functools gettext glob gzip heapq http imaplib
+    inspect ipaddress json locale logging mailbox numbers optparse
+    pathlib pdb pickle pickletools platform plistlib poplib pprint pydoc
+    queue random sched secrets shelve shutil smtplib socket statistics
+    string subprocess symtable tarfile tempfile textwrap threading
+    timeit tokenize trace traceback types typing unittest uuid wave
+    weakref webbrowser zipfile _pydecimal _pyio socketserver ssl
+    selectors
+""".split()  # noqa: SIM905 (a list would take a line a name)
+
+
+def tokenize(text: str) -> list[str]:
+    """Split a text into words: what whitespace separates.
+
+    Nothing is lower-cased, stripped or dropped, so that a word count here is
+    the one that ``wc -w`` and ``str.split`` give.
+
+    Args:
+        text: Any text. An empty one has no words.
+
+    Raises:
+        TypeError: If ``text`` is not a ``str``.
+
+    Example:
+        >>> tokenize("on your mark")
+        ['on', 'your', 'mark']
+
+    Cost:
+        O(characters).
+
+    Source:
+        Chapter 1.
+
+    Not for:
+        Languages that do not put spaces between words.
+    """
+    if not isinstance(text, str):
+        raise TypeError(
+            f"text is of type {type(text).__name__}; it must be a str"
+        )
+    return text.split()
+
+
+class Vocabulary:
+    """A table from words to ids and back.
+
+    Id 0 is ``"<pad>"`` and id 1 is ``"<unk>"``, the word for all unknown
+    words. The other words follow in the order in which they first appear. No
+    text can produce the pad's id: a word of a text that reads ``<pad>`` is
+    treated as unknown.
+
+    Made by ``Vocabulary.from_texts``. ``len(v)`` counts all words,
+    ``v[token]`` is a word's id (1 if it is unknown), ``token in v`` tells
+    whether it is known.
+
+    Example:
+        >>> v = Vocabulary.from_texts(DOCS)
+        >>> len(v), v["mark"], v["run"], "run" in v
+        (8, 4, 1, False)
+
+    Cost:
+        O(1) a word.
+
+    Source:
+        Chapter 1.
+
+    Not for:
+        Subword tokens: use the tokenizer that belongs to your model.
+    """
+
+    __slots__ = ("_ids", "_tokens")
+
+    pad_id = 0
+    unk_id = 1
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        """Number distinct words from 2 on; 0 and 1 are taken."""
+        self._tokens = [_PAD, _UNK, *tokens]
+        self._ids = {token: i for i, token in enumerate(self._tokens)}
+
+    @classmethod
+    def from_texts(
+        cls, texts: Iterable[str], *, min_count: int = 1
+    ) -> Vocabulary:
+        """Collect the words of some texts.
+
+        Args:
+            texts: Any number of texts.
+            min_count: How often a word must occur to get an id of its own.
+
+        Raises:
+            TypeError: If ``texts`` is one ``str`` or holds anything else.
+            ValueError: If ``min_count`` is below 1.
+
+        Example:
+            >>> Vocabulary.from_texts(DOCS).decode([2, 3, 4])
+            ['on', 'your', 'mark']
+
+        Cost:
+            O(words).
+        """
+        if isinstance(texts, str):
+            raise TypeError(
+                f"texts is the single str {short(texts)}; it must be an "
+                f"iterable of texts: [text]"
+            )
+        min_count = as_count(min_count, "min_count", 1)
+        counts: Counter[str] = Counter()
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"texts[{index}] is of type {type(text).__name__}; "
+                    f"it must be a str"
+                )
+            counts.update(tokenize(text))
+        return cls(
+            token
+            for token, count in counts.items()
+            if count >= min_count and token not in (_PAD, _UNK)
+        )
+
+    def __len__(self) -> int:
+        """Return V, the number of ids."""
+        return len(self._tokens)
+
+    def __getitem__(self, token: str) -> int:
+        """Return a word's id, or ``unk_id``."""
+        return self._ids.get(token, self.unk_id)
+
+    def __contains__(self, token: object) -> bool:
+        """Tell whether a word has an id of its own."""
+        return token in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the words in the order of their ids."""
+        return iter(self._tokens)
+
+    def __repr__(self) -> str:
+        """Show the size."""
+        return f"Vocabulary(V={len(self)})"
+
+    def encode(self, text: str) -> Tensor:
+        """Turn a text into ids.
+
+        Args:
+            text: Any text; unknown words get ``unk_id``.
+
+        Shapes:
+            returns: (L,), int64, CPU; L is 0 for an empty text.
+
+        Raises:
+            TypeError: If ``text`` is not a ``str``.
+
+        Example:
+            >>> Vocabulary.from_texts(DOCS).encode("get set now")
+            tensor([5, 6, 1])
+
+        Cost:
+            O(words).
+        """
+        ids = [self[token] for token in tokenize(text)]
+        return torch.tensor(
+            [i if i != self.pad_id else self.unk_id for i in ids],
+            dtype=torch.int64,
+        )
+
+    def decode(self, ids: Tensor | Iterable[int]) -> list[str]:
+        """Turn ids into words.
+
+        Args:
+            ids: Ids from 0 to V - 1.
+
+        Shapes:
+            ids: (L,), any integer dtype, CPU.
+
+        Raises:
+            TypeError: If an id is not an integer.
+            ValueError: If an id is not from 0 to V - 1.
+
+        Example:
+            >>> Vocabulary.from_texts(DOCS).decode(torch.tensor([7, 1, 0]))
+            ['go', '<unk>', '<pad>']
+
+        Cost:
+            O(L).
+        """
+        numbers: list[int] = as_integers(ids, "ids").tolist()
+        for index, number in enumerate(numbers):
+            if not 0 <= number < len(self):
+                raise ValueError(
+                    f"ids[{index}] is {number}; "
+                    f"it must be from 0 to {len(self) - 1}"
+                )
+        return [self._tokens[number] for number in numbers]
+
+
+def python_help_texts() -> list[str]:
+    """Return the prose that comes with Python: a corpus without a download.
+
+    The topics of ``help()`` and the docstrings of a fixed list of standard
+    modules, at least 150,000 words. The sources are parsed, not imported.
+    The texts differ a little between Python versions.
+
+    Example:
+        >>> sum(len(tokenize(text)) for text in python_help_texts()) > 150_000
+        True
+
+    Cost:
+        One or two seconds: it parses about 80 modules.
+
+    Source:
+        Python's standard library (PSF licence).
+
+    Not for:
+        Numbers that must be the same on every Python.
+    """
+    texts: list[str] = []
+    for node in ast.walk(ast.parse(_source("pydoc_data.topics"))):
+        if isinstance(node, ast.Dict):
+            texts += ast.literal_eval(node).values()
+    for name in _MODULES:
+        for node in ast.walk(ast.parse(_source(name))):
+            if isinstance(node, _DOCUMENTED):
+                docstring = ast.get_docstring(node)
+                if docstring:
+                    texts.append(docstring)
+    return texts
+
+
+_DOCUMENTED = (
+    ast.Module,
+    ast.ClassDef,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+)
+
+
+def _source(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    loader: Any = spec.loader if spec else None
+    source = loader.get_source(module) if loader else None
+    if source is None:
+        raise RuntimeError(f"this Python has no source for {module}")
+    return str(source)

@@ -1,0 +1,99 @@
+"""Run chapters again, in place, and store what they print.
+
+    python tools/execute.py          every chapter
+    python tools/execute.py 03 04    those whose names start so
+
+A chapter is replaced whole, after its last cell has run, or not at all.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+CELL_KEYS = ("mystnb", "tags")
+KERNEL = {
+    "display_name": "Python 3",
+    "language": "python",
+    "name": "python3",
+}
+
+
+def normalise(notebook: nbformat.NotebookNode) -> None:
+    """Leave out all that differs from run to run or machine to machine."""
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    kept = {
+        key: notebook.metadata[key]
+        for key in ("mystnb",)
+        if key in notebook.metadata
+    }
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNEL, "language_info": {"name": "python"}, **kept}
+    )
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:02d}"
+        cell.metadata = nbformat.from_dict(
+            {
+                key: cell.metadata[key]
+                for key in CELL_KEYS
+                if cell.metadata.get(key)
+            }
+        )
+        for output in cell.get("outputs", []):
+            if "metadata" in output:
+                output.metadata = nbformat.from_dict({})
+
+
+def write(path: Path, notebook: nbformat.NotebookNode) -> None:
+    """Write `notebook` beside `path`, then put it in its place."""
+    nbformat.validate(notebook)
+    text = nbformat.writes(notebook, indent=1).rstrip("\n") + "\n"
+    beside = path.with_suffix(".ipynb.new")
+    beside.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(beside, path)
+
+
+def execute(path: Path) -> float:
+    """Run one chapter from a fresh kernel; return the seconds it took."""
+    notebook = nbformat.read(path, as_version=4)
+    began = time.perf_counter()
+    NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
+    seconds = time.perf_counter() - began
+    normalise(notebook)
+    write(path, notebook)
+    return seconds
+
+
+def main(starts: list[str]) -> int:
+    """Run the chapters whose names start with one of `starts`, or all."""
+    chapters = sorted(BOOK.glob("*.ipynb"))
+    for start in starts:
+        if not any(path.name.startswith(start) for path in chapters):
+            print(f"no chapter in book/ starts with {start}")
+            return 2
+    for path in chapters:
+        if starts and not path.name.startswith(tuple(starts)):
+            continue
+        try:
+            seconds = execute(path)
+        except CellExecutionError as error:
+            print(f"{path.name}: left as it was\n{error}")
+            return 1
+        print(f"{path.name}: {seconds:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
