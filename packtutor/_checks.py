@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import Literal, SupportsIndex, TypeAlias
+from typing import Any, Literal, SupportsIndex, TypeAlias
 
 import torch
 from torch import Tensor
@@ -36,10 +36,28 @@ def as_tensor(value: object, name: str, least_dims: int = 1) -> Tensor:
     return value
 
 
-def as_count(value: object, name: str, least: int) -> int:
-    """Return ``value`` as an ``int`` of at least ``least``."""
+def as_flag(value: object, name: str) -> bool:
+    """Return ``value`` if it is a ``bool``: the text "False" is true."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {short(value)}; it must be True or False")
+    return value
+
+
+def as_list(values: object, name: str, kind: str) -> list[Any]:
+    """Return the elements of an iterable; ``kind`` says what they must be."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(
+            f"{name} is {short(values)}; it must be a list of {kind}"
+        )
+    return list(values)
+
+
+def as_count(
+    value: object, name: str, least: int, most: int = INT64_MAX
+) -> int:
+    """Return ``value`` as an ``int`` from ``least`` to ``most``."""
     try:
-        count = _as_int(value)
+        count = as_int(value)
     except TypeError:
         raise TypeError(
             f"{name} is {short(value)}; it must be an integer of at least "
@@ -47,6 +65,8 @@ def as_count(value: object, name: str, least: int) -> int:
         ) from None
     if count < least:
         raise ValueError(f"{name} is {count}; it must be at least {least}")
+    if count > most:
+        raise ValueError(f"{name} is {count}; it must be at most {most}")
     return count
 
 
@@ -68,13 +88,8 @@ def as_integers(values: object, name: str) -> Tensor:
     """
     if isinstance(values, Tensor):
         result = _from_tensor(values, name)
-    elif hasattr(values, "__array__"):
-        dtype = getattr(values, "dtype", None)
-        if getattr(dtype, "kind", None) not in ("i", "u"):
-            raise TypeError(
-                f"{name} has dtype {dtype}; its elements must be integers"
-            )
-        result = _from_tensor(torch.tensor(values), name)
+    elif hasattr(values, "dtype") and hasattr(values, "tolist"):
+        result = _from_array(values, name)
     else:
         result = _from_iterable(values, name)
     if result.dim() != 1:
@@ -103,29 +118,30 @@ def check_alike(tensors: list[Tensor], name: str) -> None:
     ``torch.cat`` would promote dtypes and skip some empty tensors in silence.
     """
     first = tensors[0]
-    if (
-        len({tensor.dtype for tensor in tensors}) == 1
-        and len({tensor.device for tensor in tensors}) == 1
-        and len({tensor.shape[1:] for tensor in tensors}) == 1
-    ):
+    kind = first.dtype, first.device, first.shape[1:]
+    others = [
+        index
+        for index, other in enumerate(tensors)
+        if (other.dtype, other.device, other.shape[1:]) != kind
+    ]
+    if not others:
         return
-    for index, tensor in enumerate(tensors):
-        if tensor.dtype != first.dtype:
-            raise TypeError(
-                f"{name}[{index}] has dtype {tensor.dtype}; "
-                f"{name}[0] has {first.dtype}"
-            )
-        if tensor.device != first.device:
-            raise ValueError(
-                f"{name}[{index}] is on device {tensor.device}; "
-                f"{name}[0] is on {first.device}"
-            )
-        if tensor.shape[1:] != first.shape[1:]:
-            raise ValueError(
-                f"{name}[{index}] has trailing shape "
-                f"{tuple(tensor.shape[1:])}; {name}[0] has "
-                f"{tuple(first.shape[1:])}"
-            )
+    index = others[0]
+    tensor = tensors[index]
+    if tensor.dtype != first.dtype:
+        raise TypeError(
+            f"{name}[{index}] has dtype {tensor.dtype}; "
+            f"{name}[0] has {first.dtype}"
+        )
+    if tensor.device != first.device:
+        raise ValueError(
+            f"{name}[{index}] is on device {tensor.device}; "
+            f"{name}[0] is on {first.device}"
+        )
+    raise ValueError(
+        f"{name}[{index}] has trailing shape {tuple(tensor.shape[1:])}; "
+        f"{name}[0] has {tuple(first.shape[1:])}"
+    )
 
 
 def add_up(lengths: Tensor) -> int:
@@ -144,16 +160,23 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _as_int(value: object) -> int:
-    """Return an integer; unlike ``operator.index``, refuse booleans."""
-    if isinstance(value, bool):
+def as_int(value: object) -> int:
+    """Return an integer; unlike ``operator.index``, refuse truth values.
+
+    It also refuses a tensor with dimensions, even if it has one element.
+    """
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    if isinstance(value, bool) or kind == "b":
         raise TypeError
-    if isinstance(value, Tensor) and value.dtype == torch.bool:
+    if isinstance(value, Tensor) and (
+        value.dtype == torch.bool or value.dim()
+    ):
         raise TypeError
     return operator.index(value)  # type: ignore[arg-type]
 
 
 def _from_tensor(values: Tensor, name: str) -> Tensor:
+    values = as_tensor(values, name, 0)
     dtype = values.dtype
     if dtype.is_floating_point or dtype.is_complex or dtype == torch.bool:
         raise TypeError(
@@ -174,8 +197,23 @@ def _from_tensor(values: Tensor, name: str) -> Tensor:
     return result
 
 
+def _from_array(values: object, name: str) -> Tensor:
+    array: Any = values
+    # torch.tensor refuses the other byte order and negative strides.
+    if getattr(array.dtype, "kind", None) not in ("i", "u"):
+        raise TypeError(
+            f"{name} has dtype {array.dtype}; its elements must be integers"
+        )
+    if len(array.shape) != 1:
+        raise ValueError(
+            f"{name} has shape {array.shape}; it must have one dimension"
+        )
+    return _from_iterable(array.tolist(), name)
+
+
 def _from_iterable(values: object, name: str) -> Tensor:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    unordered = isinstance(values, (str, bytes, set, frozenset))
+    if unordered or not isinstance(values, Iterable):
         raise TypeError(
             f"{name} is {short(values)}; it must be a tensor, an array or a "
             f"list of integers"
@@ -184,7 +222,7 @@ def _from_iterable(values: object, name: str) -> Tensor:
     if not set(map(type, items)) <= {int}:
         for index, item in enumerate(items):
             try:
-                items[index] = _as_int(item)
+                items[index] = as_int(item)
             except TypeError:
                 raise TypeError(
                     f"{name}[{index}] is {short(item)}; "
@@ -196,4 +234,4 @@ def _from_iterable(values: object, name: str) -> Tensor:
             f"{name}[{index}] is {items[index]}; its size must be at most "
             f"{INT64_MAX}"
         )
-    return torch.tensor(items, dtype=torch.int64)
+    return torch.tensor(items, dtype=torch.int64, device="cpu")

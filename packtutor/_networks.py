@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 State: TypeAlias = Tensor | tuple[Tensor, Tensor]
 
-MODES = ("RNN_TANH", "RNN_RELU", "GRU", "LSTM")
-
 
 def as_rnn(rnn: object) -> nn.RNNBase:
     """Return ``rnn`` if it is an nn.RNN, nn.GRU or nn.LSTM."""
-    if not isinstance(rnn, nn.RNNBase) or rnn.mode not in MODES:
+    if not isinstance(rnn, (nn.RNN, nn.GRU, nn.LSTM)):
         raise TypeError(
             f"rnn is of type {type(rnn).__name__}; it must be a "
             f"torch.nn.RNN, GRU or LSTM"
@@ -50,10 +48,12 @@ def initial_state(
         return tuple(values.new_zeros(shape) for shape in shapes)
     given = (hx,) if rnn.mode != "LSTM" else hx
     wanted = "a tuple (h_0, c_0)" if rnn.mode == "LSTM" else "a tensor h_0"
-    if not isinstance(given, (tuple, list)) or len(given) != len(parts):
+    if not isinstance(given, (tuple, list)):
         raise TypeError(
             f"hx is of type {type(hx).__name__}; it must be {wanted}"
         )
+    if len(given) != len(parts):
+        raise TypeError(f"hx has {len(given)} parts; it must be {wanted}")
     for state, name, shape in zip(given, parts, shapes, strict=True):
         if not isinstance(state, Tensor):
             raise TypeError(
@@ -76,8 +76,13 @@ def _check_match(rnn: nn.RNNBase, tensor: Tensor, name: str) -> None:
             f"{name} is on device {tensor.device}; the weights are on "
             f"{weight.device}"
         )
-    autocast = torch.is_autocast_enabled(tensor.device.type)
-    if tensor.dtype != weight.dtype and not autocast:
+    if tensor.dtype != weight.dtype and not _casts(tensor.device.type):
         raise TypeError(
             f"{name} has dtype {tensor.dtype}; the weights have {weight.dtype}"
         )
+
+
+def _casts(device: str) -> bool:
+    """Tell whether autocast is on; asking about some devices would raise."""
+    available = torch.amp.is_autocast_available(device)
+    return available and torch.is_autocast_enabled(device)

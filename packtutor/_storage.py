@@ -1,36 +1,58 @@
-"""Fill and write a padded tensor of any dtype, without a silent cast."""
+"""Move rows of any dtype, and fill pads without a silent cast."""
 
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from packtutor._checks import short
+from packtutor._checks import as_int, short
 
-# index_copy_ has no kernel for these; the bits move just as well as integers.
-_SAME_SIZE = {
-    torch.float8_e4m3fn: torch.uint8,
-    torch.float8_e4m3fnuz: torch.uint8,
-    torch.float8_e5m2: torch.uint8,
-    torch.float8_e5m2fnuz: torch.uint8,
-    torch.float8_e8m0fnu: torch.uint8,
-    torch.uint16: torch.int16,
-    torch.uint32: torch.int32,
-    torch.uint64: torch.int64,
+# The others have no kernel for a gather or a write, at least in one dimension;
+# their bits move just as well.
+_WITH_KERNELS = {
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+    torch.complex128,
 }
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def take_rows(values: Tensor, places: Tensor) -> Tensor:
+    """Return rows (M, *) of values (N, *), any number of times each."""
+    bits = _as_bits(values)
+    if bits is None:
+        return values.index_select(0, places)
+    return values.view(bits).index_select(0, places).view(values.dtype)
 
 
 def write_rows(target: Tensor, places: Tensor, values: Tensor) -> Tensor:
     """Write values (N, *) into distinct rows of a fresh target (M, *)."""
-    stand_in = _SAME_SIZE.get(values.dtype)
-    if stand_in is None:
+    bits = _as_bits(values)
+    if bits is None:
         return target.index_copy_(0, places, values)
-    target.view(stand_in).index_copy_(0, places, values.view(stand_in))
+    target.view(bits).index_copy_(0, places, values.view(bits))
     return target
+
+
+def _as_bits(values: Tensor) -> torch.dtype | None:
+    """Return the type that stands in, or None: bits carry no gradient."""
+    if values.dtype in _WITH_KERNELS:
+        return None
+    if values.requires_grad and torch.is_grad_enabled():
+        return None
+    return _BITS[values.dtype.itemsize]
 
 
 def as_fill(value: object, dtype: torch.dtype) -> complex:
@@ -41,35 +63,54 @@ def as_fill(value: object, dtype: torch.dtype) -> complex:
     """
     if not isinstance(value, (int, float, complex)):
         try:
-            value = operator.index(value)  # type: ignore[arg-type]
+            value = as_int(value)
         except TypeError:
             raise TypeError(
                 f"padding_value is {short(value)}; it must be a number"
             ) from None
     if not _can_hold(dtype, value):
         raise ValueError(
-            f"padding_value is {value!r}; a tensor of dtype {dtype} "
+            f"padding_value is {short(value)}; a tensor of dtype {dtype} "
             f"cannot hold it"
         )
+    if isinstance(value, int) and (
+        dtype.is_floating_point or dtype.is_complex
+    ):
+        return float(value)  # an integer of PyTorch ends at 64 bits
     return value
 
 
 def _can_hold(dtype: torch.dtype, value: Any) -> bool:
     if dtype.is_complex:
-        return True
+        part = dtype.to_real()
+        return _can_hold(part, value.real) and _can_hold(part, value.imag)
     if isinstance(value, complex):
         return False
-    if not dtype.is_floating_point:
-        limits = (0, 1) if dtype == torch.bool else _limits(dtype)
-        # A NaN fails both comparisons; an infinity fails one.
-        inside = limits[0] <= value <= limits[1]
-        return bool(inside and value == int(value))
-    if not math.isfinite(value):
-        held = torch.tensor(float(value)).to(dtype).float()
-        return math.isnan(held) if math.isnan(value) else bool(held == value)
-    return bool(abs(value) <= torch.finfo(dtype).max)
+    least, most = _limits(dtype)
+    if isinstance(value, float) and not math.isfinite(value):
+        real = dtype.is_floating_point and least < most
+        return real and _can_hold_special(dtype, value)
+    whole = dtype.is_floating_point or value == int(value)
+    return whole and bool(least <= value <= most)
 
 
-def _limits(dtype: torch.dtype) -> tuple[int, int]:
-    limits = torch.iinfo(dtype)
-    return limits.min, limits.max
+def _can_hold_special(dtype: torch.dtype, value: float) -> bool:
+    """Tell whether an infinity or NaN survives: not in every 8-bit type."""
+    held = torch.tensor(value, device="cpu").to(dtype).float().item()
+    return math.isnan(held) if math.isnan(value) else held == value
+
+
+def _limits(dtype: torch.dtype) -> tuple[float, float]:
+    """Return the least and the largest number; (1, 0) where none is known.
+
+    Nothing can fill the quantized types and those packed below a byte.
+    """
+    if dtype == torch.bool:
+        return 0, 1
+    info = torch.finfo if dtype.is_floating_point else torch.iinfo
+    try:
+        limits = info(dtype)
+        least, most = limits.min, limits.max
+    except (TypeError, NotImplementedError):
+        return 1, 0
+    return least, most

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from packtutor._checks import Lengths, add_up, as_count, as_lengths
+from packtutor._checks import Lengths, add_up, as_count, as_flag, as_lengths
 from packtutor._networks import as_rnn
 
 
@@ -16,6 +16,15 @@ class Cost(NamedTuple):
     Example:
         >>> Cost(multiplications=9, additions=6)
         Cost(multiplications=9, additions=6)
+
+    Cost:
+        Nothing: two numbers.
+
+    Source:
+        Chapter 2.
+
+    Not for:
+        Counting both as one: a product and a sum are two FLOPs elsewhere.
     """
 
     multiplications: int
@@ -28,6 +37,15 @@ class CostComparison(NamedTuple):
     Example:
         >>> dot_cost([3, 2, 1]).packed
         Cost(multiplications=6, additions=3)
+
+    Cost:
+        Nothing: two pairs of numbers.
+
+    Source:
+        Chapter 2.
+
+    Not for:
+        Telling which way is faster: kernels differ.
     """
 
     padded: Cost
@@ -40,6 +58,9 @@ class CostComparison(NamedTuple):
         Example:
             >>> dot_cost([4, 2, 2]).saved_fraction
             0.3333333333333333
+
+        Cost:
+            O(1).
         """
         if self.padded.multiplications == 0:
             return 0.0
@@ -193,7 +214,7 @@ def rnn_cost(
     """
     rnn = as_rnn(rnn)
     lengths = as_lengths(lengths)
-    token = _token_cost(rnn, elementwise=elementwise)
+    token = _token_cost(rnn, elementwise=as_flag(elementwise, "elementwise"))
     cells = lengths.numel() * int(lengths.max()) if lengths.numel() else 0
     tokens = add_up(lengths)
     return CostComparison(

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from packtutor._checks import as_count
+from packtutor._checks import as_count, short
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -47,10 +47,10 @@ def pick_device(name: str | None = None) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"{source} is {name!r}; it must name a device that PyTorch "
+            f"{source} is {short(name)}; it must name a device that PyTorch "
             f"finds here ({reason})"
         ) from None
     return device
@@ -89,9 +89,7 @@ def make_repeatable(seed: int = 0) -> torch.Generator:
     Not for:
         Benchmarks: they want the fastest kernels.
     """
-    seed = as_count(seed, "seed", 0)
-    if seed >= 2**64:
-        raise ValueError(f"seed is {seed}; it must be below 2**64")
+    seed = as_count(seed, "seed", 0, 2**64 - 1)
     # cuBLAS reads this when CUDA starts; cuDNN's RNNs need it to repeat.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     torch.manual_seed(seed)

@@ -69,7 +69,7 @@ def mask_from_lengths(
             f"lengths[{index}] is {longest}; "
             f"it must be at most total_length, which is {total_length}"
         )
-    columns = torch.arange(total_length, device=device)
+    columns = torch.arange(total_length, device=device or "cpu")
     if side == "left":
         columns = columns.flip(0)
     return columns < lengths.to(columns.device)[:, None]

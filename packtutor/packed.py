@@ -19,7 +19,7 @@ def check_packed(packed: PackedSequence) -> None:
         packed: The batch to check. It is only read.
 
     Shapes:
-        packed.data: (N, *), any dtype, any device.
+        packed.data: ``(N, *)``, any dtype, any device.
         packed.batch_sizes: (T,), int64, CPU.
         packed.sorted_indices, packed.unsorted_indices: (B,), int64, on the
             device of the data; or both None.
@@ -63,7 +63,7 @@ def order_from_packed(packed: object) -> Tensor:
     sequences = int(packed.batch_sizes[0])
     to_sorted, to_caller = packed.sorted_indices, packed.unsorted_indices
     if to_sorted is None and to_caller is None:
-        return torch.arange(sequences)
+        return torch.arange(sequences, device="cpu")
     if to_sorted is None or to_caller is None:
         missing = "sorted" if to_sorted is None else "unsorted"
         raise ValueError(
@@ -147,7 +147,7 @@ def check_permutation(indices: Tensor, name: str) -> None:
 def check_inverse(to_sorted: Tensor, to_caller: Tensor) -> None:
     """Raise unless the two permutations (n,) undo each other."""
     back = to_sorted[to_caller]
-    wrong = back != torch.arange(back.numel())
+    wrong = back != torch.arange(back.numel(), device="cpu")
     if bool(wrong.any()):
         index = int(wrong.nonzero()[0])
         raise ValueError(

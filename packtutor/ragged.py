@@ -20,13 +20,17 @@ from packtutor._checks import (
     Side,
     add_up,
     as_count,
+    as_flag,
+    as_int,
     as_integers,
     as_lengths,
+    as_list,
     as_side,
     as_tensor,
     check_alike,
+    short,
 )
-from packtutor._storage import as_fill, write_rows
+from packtutor._storage import as_fill, take_rows, write_rows
 from packtutor.packed import order_from_packed
 
 
@@ -46,7 +50,7 @@ class Ragged:
             A copy is kept.
 
     Shapes:
-        values: (N, *), any dtype, any device.
+        values: ``(N, *)``, any dtype, any device.
         lengths: (B,), int64, CPU; other integer types, lists and arrays are
             taken.
 
@@ -87,9 +91,12 @@ class Ragged:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "lengths", lengths)
 
-    def __reduce__(self) -> tuple[type[Ragged], tuple[Tensor, Tensor]]:
-        """Make pickle, deepcopy and torch.load go through the checks."""
-        return Ragged, (self.values, self.lengths)
+    def __reduce__(self) -> tuple[type[Ragged], tuple[Tensor, list[int]]]:
+        """Make pickle, deepcopy and torch.load go through the checks.
+
+        The lengths go as a list, which ``map_location`` leaves on the CPU.
+        """
+        return Ragged, (self.values, self.lengths.tolist())
 
     def __repr__(self) -> str:
         """Show sizes, never values: a batch can be large."""
@@ -104,18 +111,18 @@ class Ragged:
         return self.lengths.numel()
 
     def __getitem__(self, index: SupportsIndex) -> Tensor:
-        """Return sequence ``index`` (L_i, *), a view of the values."""
-        if isinstance(index, bool) or not hasattr(index, "__index__"):
+        """Return sequence ``index`` ``(L_i, *)``, a view of the values."""
+        try:
+            row = as_int(index)
+        except TypeError:
             raise TypeError(
-                f"index is of type {type(index).__name__}; it must be an "
-                f"integer (index_select takes several)"
-            )
-        row = index.__index__()
+                f"index is {short(index)}; it must be an integer "
+                f"(index_select takes several)"
+            ) from None
         if not -len(self) <= row < len(self):
             raise IndexError(
                 f"index is {row}; the batch has {len(self)} sequences"
             )
-        row %= len(self)
         start = int(self.lengths[:row].sum())
         return self.values.narrow(0, start, int(self.lengths[row]))
 
@@ -160,8 +167,8 @@ class Ragged:
             seqs: At least one tensor; a sequence of length 0 is one.
 
         Shapes:
-            seqs[i]: (L_i, *), one dtype and device and the same * for all.
-            values: (N, *).
+            seqs[i]: ``(L_i, *)``, one dtype and device and the same * for all.
+            values: ``(N, *)``.
 
         Raises:
             TypeError: If an element is not a tensor or dtypes differ.
@@ -182,7 +189,7 @@ class Ragged:
                 "seqs is a tensor; it must be a list of tensors "
                 "(Ragged.from_padded takes a padded tensor and lengths)"
             )
-        seqs = list(seqs)
+        seqs = as_list(seqs, "seqs", "tensors")
         if not seqs:
             raise ValueError(
                 "seqs is empty; it must have at least one sequence, which "
@@ -191,15 +198,14 @@ class Ragged:
         for index, seq in enumerate(seqs):
             as_tensor(seq, f"seqs[{index}]")
         check_alike(seqs, "seqs")
-        return _trusted(
-            torch.cat(seqs), torch.tensor([seq.shape[0] for seq in seqs])
-        )
+        lengths = [seq.shape[0] for seq in seqs]
+        return _trusted(torch.cat(seqs), as_lengths(lengths))
 
     def to_list(self) -> list[Tensor]:
         """Return the sequences, views of the values.
 
         Shapes:
-            returns[i]: (L_i, *).
+            returns[i]: ``(L_i, *)``.
 
         Example:
             >>> Ragged(torch.arange(6), [3, 2, 1]).to_list()
@@ -227,13 +233,13 @@ class Ragged:
         Args:
             padded: The padded batch. What its pads hold does not matter.
             lengths: One length a sequence.
-            batch_first: Whether ``padded`` is (B, T, *) or (T, B, *).
+            batch_first: Whether ``padded`` is ``(B, T, *)`` or ``(T, B, *)``.
             padding_side: Where its pads stand, ``"right"`` or ``"left"``.
 
         Shapes:
-            padded: (B, T, *) or (T, B, *).
+            padded: ``(B, T, *)`` or ``(T, B, *)``.
             lengths: (B,), any integer dtype, CPU.
-            values: (N, *).
+            values: ``(N, *)``.
 
         Raises:
             TypeError: If ``padded`` is no tensor or a length no integer.
@@ -255,6 +261,7 @@ class Ragged:
         padded = as_tensor(padded, "padded", 2)
         lengths = as_lengths(lengths)
         side = as_side(padding_side)
+        batch_first = as_flag(batch_first, "batch_first")
         rows, steps = padded.shape[:2] if batch_first else padded.shape[1::-1]
         if lengths.numel() != rows:
             layout = "(B, T, *)" if batch_first else "(T, B, *)"
@@ -275,7 +282,7 @@ class Ragged:
         cells = _places.cells(
             lengths, steps, padded.device, batch_first=batch_first, side=side
         )
-        return _trusted(padded.flatten(0, 1).index_select(0, cells), lengths)
+        return _trusted(take_rows(padded.flatten(0, 1), cells), lengths)
 
     def to_padded(
         self,
@@ -288,15 +295,16 @@ class Ragged:
         """Write the sequences into a rectangle and fill the rest.
 
         Args:
-            batch_first: Whether to return (B, T, *) or (T, B, *).
+            batch_first: Whether to return ``(B, T, *)`` or ``(T, B, *)``.
             padding_value: What the pads hold.
             padding_side: Where the pads stand, ``"right"`` or ``"left"``.
             total_length: Number of steps; the longest length if None.
 
         Shapes:
-            returns: (B, T, *) or (T, B, *).
+            returns: ``(B, T, *)`` or ``(T, B, *)``.
 
         Raises:
+            TypeError: If an argument has the wrong type.
             ValueError: If ``total_length`` is below the longest length, or
                 the dtype cannot hold ``padding_value``.
 
@@ -312,6 +320,7 @@ class Ragged:
             Chapters 1 and 5.
         """
         side = as_side(padding_side)
+        batch_first = as_flag(batch_first, "batch_first")
         fill = as_fill(padding_value, self.values.dtype)
         steps = self.max_length
         if total_length is not None:
@@ -339,8 +348,8 @@ class Ragged:
             packed: The packed batch; ``check_packed`` must accept it.
 
         Shapes:
-            packed.data: (N, *).
-            values: (N, *).
+            packed.data: ``(N, *)``.
+            values: ``(N, *)``.
 
         Raises:
             TypeError: If ``packed`` is no ``PackedSequence``.
@@ -368,7 +377,7 @@ class Ragged:
         )
         begins = _places.starts(packed.batch_sizes).to(data.device)
         places = begins[steps] + columns.to(data.device)[rows]
-        return _trusted(data.index_select(0, places), lengths)
+        return _trusted(take_rows(data, places), lengths)
 
     def to_packed(self) -> PackedSequence:
         """Reorder the tokens by time, as PyTorch's recurrent networks want.
@@ -377,7 +386,7 @@ class Ragged:
         out of the network is in the caller's order again.
 
         Shapes:
-            returns.data: (N, *).
+            returns.data: ``(N, *)``.
             returns.batch_sizes: (T,), int64, CPU.
             returns.sorted_indices, returns.unsorted_indices: (B,), int64, on
                 the device of the values.
@@ -420,7 +429,7 @@ class Ragged:
         )[::-1]
         begins = self.offsets[order].to(device)
         return PackedSequence(
-            self.values.index_select(0, begins[columns] + steps),
+            take_rows(self.values, begins[columns] + steps),
             batch_sizes,
             order.to(device),
             _places.invert(order).to(device),
@@ -433,10 +442,10 @@ class Ragged:
             fn: For example an ``nn.Embedding``, an ``nn.Linear``, dropout.
 
         Shapes:
-            fn: from (N, *) to (N, *); the trailing shape may change.
+            fn: from ``(N, *)`` to ``(N, *)``; the trailing shape may change.
 
         Raises:
-            TypeError: If ``fn`` does not return a tensor.
+            TypeError: If ``fn`` is no function or does not return a tensor.
             ValueError: If it does not return N rows.
 
         Example:
@@ -449,6 +458,8 @@ class Ragged:
         Not for:
             A function that mixes tokens: it sees no sequence borders.
         """
+        if not callable(fn):
+            raise TypeError(f"fn is {short(fn)}; it must be a function")
         values = as_tensor(fn(self.values), "the result of fn")
         if values.shape[0] != self.values.shape[0]:
             raise ValueError(
@@ -461,7 +472,7 @@ class Ragged:
         """Reverse each sequence in place of its own, last token first.
 
         Shapes:
-            values: (N, *), as before.
+            values: ``(N, *)``, as before.
 
         Example:
             >>> Ragged(torch.arange(6), [3, 2, 1]).reverse().values
@@ -479,7 +490,7 @@ class Ragged:
         )
         lasts = (self.offsets[1:] - 1).to(device)
         return _trusted(
-            self.values.index_select(0, lasts[rows] - steps), self.lengths
+            take_rows(self.values, lasts[rows] - steps), self.lengths
         )
 
     def index_select(self, rows: Lengths) -> Ragged:
@@ -517,7 +528,7 @@ class Ragged:
         )
         begins = self.offsets[rows].to(device)
         return _trusted(
-            self.values.index_select(0, begins[chosen] + steps), lengths
+            take_rows(self.values, begins[chosen] + steps), lengths
         )
 
     @classmethod
@@ -539,7 +550,7 @@ class Ragged:
         Cost:
             O(N), one ``torch.cat``.
         """
-        batches = list(batches)
+        batches = as_list(batches, "batches", "Ragged")
         for index, batch in enumerate(batches):
             if not isinstance(batch, Ragged):
                 raise TypeError(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from packtutor._checks import as_count, as_integers, short
+from packtutor._checks import as_count, as_integers, as_list, short
 
 DOCS = ["on your mark", "get set", "go"]
 
@@ -102,6 +102,12 @@ class Vocabulary:
         """Number distinct words from 2 on; 0 and 1 are taken."""
         self._tokens = [_PAD, _UNK, *tokens]
         self._ids = {token: i for i, token in enumerate(self._tokens)}
+        if len(self._ids) != len(self._tokens):
+            twice = Counter(self._tokens).most_common(1)[0][0]
+            raise ValueError(
+                f"tokens has {twice!r} twice; they must be distinct, and "
+                f"{_PAD!r} and {_UNK!r} are taken"
+            )
 
     @classmethod
     def from_texts(
@@ -131,7 +137,7 @@ class Vocabulary:
             )
         min_count = as_count(min_count, "min_count", 1)
         counts: Counter[str] = Counter()
-        for index, text in enumerate(texts):
+        for index, text in enumerate(as_list(texts, "texts", "texts")):
             if not isinstance(text, str):
                 raise TypeError(
                     f"texts[{index}] is of type {type(text).__name__}; "
@@ -150,6 +156,10 @@ class Vocabulary:
 
     def __getitem__(self, token: str) -> int:
         """Return a word's id, or ``unk_id``."""
+        if not isinstance(token, str):
+            raise TypeError(
+                f"token is of type {type(token).__name__}; it must be a str"
+            )
         return self._ids.get(token, self.unk_id)
 
     def __contains__(self, token: object) -> bool:
@@ -187,6 +197,7 @@ class Vocabulary:
         return torch.tensor(
             [i if i != self.pad_id else self.unk_id for i in ids],
             dtype=torch.int64,
+            device="cpu",
         )
 
     def decode(self, ids: Tensor | Iterable[int]) -> list[str]:

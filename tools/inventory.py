@@ -1,4 +1,4 @@
-"""Write the small inventories of torch's and Python's names that we cite.
+"""Write small inventories of the names of other projects that we cite.
 
 Sphinx turns a name into a link by way of an inventory. The real ones are
 large and come from the network. These hold the names below, nothing else.
@@ -77,6 +77,27 @@ TORCH = [
         ["torch.utils.data.DataLoader", "torch.utils.data.Sampler"],
     ),
 ]
+# Where a type hint's class really lives -> its name in the documentation.
+TORCH_ALIASES = {
+    "torch._C.Generator": "torch.Generator",
+    "torch.nn.modules.dropout.Dropout": "torch.nn.Dropout",
+    "torch.nn.modules.linear.Linear": "torch.nn.Linear",
+    "torch.nn.modules.module.Module": "torch.nn.Module",
+    "torch.nn.modules.rnn.GRU": "torch.nn.GRU",
+    "torch.nn.modules.rnn.LSTM": "torch.nn.LSTM",
+    "torch.nn.modules.rnn.RNN": "torch.nn.RNN",
+    "torch.nn.modules.rnn.RNNBase": "torch.nn.RNNBase",
+    "torch.nn.modules.sparse.Embedding": "torch.nn.Embedding",
+    "torch.utils.data.dataloader.DataLoader": "torch.utils.data.DataLoader",
+    "torch.utils.data.sampler.Sampler": "torch.utils.data.Sampler",
+}
+MATPLOTLIB = [
+    (
+        "class",
+        "api/_as_gen/{0}.html#{0}",
+        ["matplotlib.axes.Axes", "matplotlib.figure.Figure"],
+    ),
+]
 PYTHON = [
     (
         "class",
@@ -126,14 +147,23 @@ PYTHON = [
 
 
 def make_inventory(
-    project: str, groups: list[tuple[str, str, list[str]]]
+    project: str,
+    groups: list[tuple[str, str, list[str]]],
+    aliases: dict[str, str] | None = None,
 ) -> bytes:
     """Return an inventory in version 2 of Sphinx's format."""
-    lines = sorted(
-        f"{name} py:{role} 1 {address.format(name)} -\n"
+    entries = {
+        name: (role, address.format(name))
         for role, address, names in groups
         for name in names
-    )
+    }
+    entries |= {
+        alias: entries[name] for alias, name in (aliases or {}).items()
+    }
+    lines = [
+        f"{name} py:{role} 1 {address} -\n"
+        for name, (role, address) in sorted(entries.items())
+    ]
     header = (
         "# Sphinx inventory version 2\n"
         f"# Project: {project}\n"
@@ -143,11 +173,15 @@ def make_inventory(
     return header.encode() + zlib.compress("".join(lines).encode(), 9)
 
 
-def main() -> None:
-    """Write both inventories."""
-    (ASSETS / "torch.inv").write_bytes(make_inventory("PyTorch", TORCH))
-    (ASSETS / "python.inv").write_bytes(make_inventory("Python", PYTHON))
+def make_inventories() -> dict[str, bytes]:
+    """Return each file's name and content."""
+    return {
+        "matplotlib.inv": make_inventory("Matplotlib", MATPLOTLIB),
+        "python.inv": make_inventory("Python", PYTHON),
+        "torch.inv": make_inventory("PyTorch", TORCH, TORCH_ALIASES),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    for file_name, content in make_inventories().items():
+        (ASSETS / file_name).write_bytes(content)

@@ -3,12 +3,16 @@
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACEHOLDER = "https://example.org/"
+LOGGER = logging.getLogger(__name__)
 
 
 def read_addresses() -> dict[str, str]:
@@ -25,43 +29,37 @@ def read_addresses() -> dict[str, str]:
 def set_addresses(app: Sphinx, config: Config) -> None:
     """Link the pages to the repository and the site, once both exist."""
     addresses = read_addresses()
-    if "Documentation" in addresses:
-        config.html_baseurl = addresses["Documentation"]
+    site = addresses.get("Documentation", "")
+    config.html_baseurl = site
+    # 404.html is shown at any depth, so its links start from the root.
+    config.notfound_urls_prefix = urlsplit(site).path.rstrip("/") + "/"
     options: dict[str, Any] = config.html_theme_options
-    if "Repository" not in addresses:
-        for name in ("repository_url", "repository_branch", "path_to_docs"):
-            options.pop(name, None)
-        return
-    options.update(
-        repository_url=addresses["Repository"],
-        repository_branch="main",
-        use_repository_button=True,
-        use_issues_button=True,
-        launch_buttons={
-            "notebook_interface": "jupyterlab",
-            "colab_url": "https://colab.research.google.com",
-        },
-    )
+    if "Repository" in addresses:
+        options.update(
+            repository_url=addresses["Repository"],
+            repository_branch="main",
+            use_repository_button=True,
+            use_issues_button=True,
+            launch_buttons={"colab_url": "https://colab.research.google.com"},
+        )
+    else:
+        options.pop("repository_url", None)
 
 
-def drop_thebe(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
-    context: dict[str, Any],
-    doctree: object,
-) -> None:
-    """Leave out the scripts of thebe, which the book does not use."""
-    context["script_files"] = [
-        script
-        for script in context["script_files"]
-        if "thebe" not in str(getattr(script, "filename", script))
-        and "thebe" not in str(getattr(script, "attributes", ""))
-    ]
+def check_images(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn of an image without alternative text; a warning fails the build."""
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt", "").strip():
+            LOGGER.warning(
+                "an image has no alternative text: "
+                "for a cell's figure, set the cell's metadata "
+                '{"mystnb": {"image": {"alt": "..."}}}',
+                location=image,
+            )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the above."""
     app.connect("config-inited", set_addresses)
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("doctree-read", check_images)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,140 @@
+"""Plot curves and lengths on axes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+
+from packtutor._checks import Lengths, as_integers, as_lengths
+from packtutor._drawing import DPI, INK, NOTE, WORD
+from packtutor._pictures import count
+
+# At most so many bars of a histogram.
+_BARS = 40
+
+
+def padding_growth(
+    curves: Mapping[str, tuple[Sequence[int], Sequence[float]]],
+) -> Figure:
+    """Draw the share of padding against the batch size."""
+    if not curves:
+        raise ValueError("curves is empty; it must have at least one curve")
+    checked = {
+        name: _read_curve(f"curves[{name!r}]", *curve)
+        for name, curve in curves.items()
+    }
+    figure, axes = _new_chart("batch size", "padding, % of all cells")
+    styles = zip(
+        itertools.cycle(("-", "--", "-.", ":")),
+        itertools.cycle(("o", "s", "^", "D", "v")),
+        itertools.cycle(("#0072b2", "#d55e00", "#009e73", "#a3537c")),
+        strict=False,
+    )
+    for (name, points), (line, marker, colour) in zip(
+        checked.items(), styles, strict=False
+    ):
+        axes.plot(
+            *points,
+            linestyle=line,
+            marker=marker,
+            color=colour,
+            linewidth=2,
+            label=name,
+        )
+    axes.set_xscale("log", base=2)
+    sizes = sorted({size for sizes, _ in checked.values() for size in sizes})
+    ticks = sizes[:: math.ceil(len(sizes) / 8)]
+    axes.set_xticks(ticks, [f"{size:,}" for size in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    _draw_legend(figure)
+    return figure
+
+
+def histogram(lengths: Lengths) -> Figure:
+    """Draw how often each length occurs."""
+    ordered: list[int] = as_lengths(lengths).sort().values.tolist()
+    if not ordered:
+        raise ValueError("lengths is empty; there is nothing to draw")
+    step = math.ceil((ordered[-1] - ordered[0] + 1) / _BARS)
+    edges = [
+        edge - 0.5 for edge in range(ordered[0], ordered[-1] + step + 1, step)
+    ]
+    figure, axes = _new_chart("length, tokens", "number of sequences")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.hist(ordered, bins=edges, color="#9ccdec", edgecolor="#33688a")
+    median = statistics.median(ordered)
+    high = ordered[(95 * len(ordered) + 99) // 100 - 1]
+    axes.axvline(median, color=INK, linewidth=2, label=f"median: {median:,g}")
+    axes.axvline(
+        high,
+        color="#c04b00",
+        linestyle="--",
+        linewidth=2,
+        label=f"95th percentile: {high:,}",
+    )
+    _draw_legend(figure)
+    return figure
+
+
+def _read_curve(
+    name: str, sizes: Sequence[int], fractions: Sequence[float]
+) -> tuple[list[int], list[float]]:
+    """Return a curve's points; refuse what is no batch size or fraction."""
+    counts: list[int] = as_integers(sizes, f"{name}: batch sizes").tolist()
+    shares = [float(fraction) for fraction in fractions]
+    if len(counts) != len(shares) or not counts:
+        raise ValueError(
+            f"{name} has {count(len(counts), 'batch size')} and "
+            f"{count(len(shares), 'fraction')}; it must have as many of "
+            f"both, at least one"
+        )
+    for index, size in enumerate(counts):
+        if size < 1:
+            raise ValueError(
+                f"{name}: batch sizes[{index}] is {size}; it must be at "
+                f"least 1"
+            )
+    for index, share in enumerate(shares):
+        if not 0 <= share <= 1:
+            raise ValueError(
+                f"{name}: fractions[{index}] is {share}; it must be from 0 "
+                f"to 1"
+            )
+    return counts, shares
+
+
+def _new_chart(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """Return a figure with empty axes, dark on white in any style."""
+    figure, axes = plt.subplots(
+        figsize=(6, 3.6), dpi=DPI, facecolor="white", layout="constrained"
+    )
+    axes.set_facecolor("white")
+    axes.set_xlabel(x_label, fontsize=WORD, color=INK)
+    axes.set_ylabel(y_label, fontsize=WORD, color=INK)
+    axes.tick_params(colors=INK, labelsize=NOTE)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(INK)
+    axes.grid(axis="y", color="#d9d9d9")
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _draw_legend(figure: Figure) -> None:
+    """Name the lines above the axes, where they cover nothing."""
+    figure.legend(
+        loc="outside upper left",
+        ncols=2,
+        fontsize=NOTE,
+        labelcolor=INK,
+        frameon=False,
+    )

@@ -1,0 +1,228 @@
+"""What a picture of a batch shows: words, names, titles, packed data."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from types import NoneType
+from typing import Any, NamedTuple
+
+import torch
+from matplotlib.axes import Axes
+
+from packtutor._checks import short
+from packtutor._drawing import (
+    CELL,
+    DOTS,
+    GAP,
+    LETTERS,
+    MORE,
+    NOTE,
+    WORD,
+    Cell,
+    can_write,
+    draw_bracket,
+    draw_cell,
+    measure,
+    write,
+)
+from packtutor.ragged import Ragged
+from packtutor.text import Vocabulary, tokenize
+
+# Widths of a cell and of a pixel, in inches.
+_NARROWEST, _NARROW, _WIDE, _PIXEL = 0.56, 0.76, 1.6, 0.01
+
+# At most so many rows and columns of a grid, words and steps together of a
+# picture step by step.
+_ROWS, COLUMNS, _STEPPED = 6, 12, 14
+
+
+class Batch(NamedTuple):
+    """Texts as words, and how a cell shows them."""
+
+    words: list[list[str]]
+    lengths: list[int]
+    vocabulary: Vocabulary
+    padding_value: int | None
+
+
+class Packed(NamedTuple):
+    """A batch, the order of its texts, where each step starts in data."""
+
+    batch: Batch
+    order: list[int]
+    batch_sizes: list[int]
+    starts: list[int]
+
+
+def read(
+    docs: Iterable[str],
+    padding_value: int | None = None,
+    *,
+    empty: bool = False,
+) -> Batch:
+    """Split texts into words; refuse what cannot be drawn."""
+    if type(padding_value) not in (int, NoneType):
+        raise TypeError(
+            f"padding_value is {short(padding_value)}; it must be an int, as "
+            f"the ids are"
+        )
+    if isinstance(docs, str):
+        raise TypeError(
+            f"docs is the single str {short(docs)}; it must be an iterable "
+            f"of texts: [text]"
+        )
+    docs = list(docs)
+    for index, text in enumerate(docs):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"docs[{index}] is of type {type(text).__name__}; "
+                f"it must be a str"
+            )
+    words = [tokenize(text) for text in docs]
+    lengths = [len(row) for row in words]
+    if not any(lengths):
+        raise ValueError("docs has no word; there is nothing to draw")
+    if 0 in lengths and not empty:
+        raise ValueError(
+            f"docs[{lengths.index(0)}] has no word; a PackedSequence cannot "
+            f"hold an empty sequence"
+        )
+    return Batch(words, lengths, Vocabulary.from_texts(docs), padding_value)
+
+
+def pack(batch: Batch) -> Packed:
+    """Sort the texts and count the words of each step, as PyTorch does."""
+    tokens = torch.empty(sum(batch.lengths), dtype=torch.bool)
+    packed = Ragged(tokens, batch.lengths).to_packed()
+    order: Any = packed.sorted_indices
+    sizes: list[int] = packed.batch_sizes.tolist()
+    starts = list(itertools.accumulate(sizes, initial=0))
+    return Packed(batch, order.tolist(), sizes, starts)
+
+
+def check_steps(packed: Packed) -> None:
+    """Refuse a batch that is too large to be drawn step by step."""
+    steps, tokens = len(packed.batch_sizes), packed.starts[-1]
+    if steps + tokens > _STEPPED:
+        raise ValueError(
+            f"docs has {count(tokens, 'word')} in {count(steps, 'step')}; "
+            f"words and steps together must be at most {_STEPPED} to fit "
+            f"the page"
+        )
+
+
+def padded_cell(batch: Batch, row: int, step: int) -> Cell:
+    """Return the word of this step, or a pad where there is none."""
+    if 0 <= step < batch.lengths[row]:
+        return Cell(_shown_word(batch, row, step), row)
+    pad = batch.padding_value
+    return Cell("<pad>" if pad is None else str(pad), None)
+
+
+def packed_cell(packed: Packed, place: int, step: int) -> Cell:
+    """Return the word at a place of a step's column."""
+    row = packed.order[place]
+    text = _shown_word(packed.batch, row, step)
+    return Cell(text, row, packed.starts[step] + place)
+
+
+def column_cell(packed: Packed, place: int, step: int) -> Cell | None:
+    """Return the same, or None below the column's last word."""
+    if place >= packed.batch_sizes[step]:
+        return None
+    return packed_cell(packed, place, step)
+
+
+def _shown_word(batch: Batch, row: int, step: int) -> str:
+    word = batch.words[row][step]
+    number = int(batch.vocabulary.encode(word))
+    if batch.padding_value is not None:
+        return str(number)
+    return word if can_write(word) else f"#{number}"
+
+
+def shown_rows(rows: int) -> int:
+    """Return how many rows of a grid are shown."""
+    return rows if rows <= _ROWS else _ROWS - 1
+
+
+def fit(
+    batch: Batch, rows: Iterable[int], columns: int, room: float
+) -> tuple[float, int]:
+    """Return a cell's width, and how many columns of it are shown."""
+    texts = {
+        padded_cell(batch, row, step).text
+        for row in rows
+        for step in range(min(max(batch.lengths), COLUMNS))
+    }
+    wanted = 0.18 + max(measure(text[:LETTERS], WORD) for text in texts)
+    width = min(max(wanted, _NARROWEST), max(_NARROW, room / columns), _WIDE)
+    width = math.floor(width / _PIXEL) * _PIXEL
+    if columns <= COLUMNS and columns * width < room + 0.01:
+        return width, columns
+    return width, min(int((room - DOTS) / width), COLUMNS)
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def title(name: str, batch: Batch) -> str:
+    cells = len(batch.lengths) * max(batch.lengths)
+    pads = cells - sum(batch.lengths)
+    return f"{name}: {count(cells, 'cell')}, {count(pads, 'pad')}"
+
+
+def left_out(rows: int, steps: int) -> str:
+    """Return a note on what is not shown, empty if all is."""
+    parts = [
+        count(number, f"more {noun}")
+        for number, noun in ((rows, "sequence"), (steps, "step"))
+        if number
+    ]
+    return f"{MORE} {', '.join(parts)}" if parts else ""
+
+
+def row_names(rows: Sequence[int], of: int | None = None) -> list[str]:
+    more = [MORE] if of is not None and len(rows) < of else []
+    return [f"seq {row}" for row in rows] + more
+
+
+def step_names(shown: int, steps: int) -> list[str]:
+    return [f"t={t}" for t in range(shown)] + [MORE] * (shown < steps)
+
+
+def draw_data(
+    axes: Axes,
+    corner: tuple[float, float],
+    width: float,
+    packed: Packed,
+    *,
+    room: float,
+    now: int | None = None,
+) -> None:
+    """Draw the packed data, step after step, as far as there is room."""
+    x, y = corner
+    tokens = packed.starts[-1]
+    end = x + room + 0.01
+    if tokens * width + (len(packed.batch_sizes) - 1) * GAP > room + 0.01:
+        end -= 0.1 + measure(f"{MORE} {tokens:,} more", NOTE)
+    for step, size in enumerate(packed.batch_sizes):
+        start = x
+        for place in range(size):
+            if x + width > end:
+                break
+            content = packed_cell(packed, place, step)
+            ahead = None if now is None else now - step
+            draw_cell(axes, (x, y), width, content, ahead=ahead)
+            x += width
+        if x > start and (now is None or step <= now):
+            draw_bracket(axes, (start, x), y + CELL, f"t={step}")
+        if x < start + size * width - 0.01:
+            rest = tokens - packed.starts[step] - round((x - start) / width)
+            middle = y + CELL / 2
+            write(axes, x + 0.1, middle, f"{MORE} {rest:,} more", NOTE)
+            break
+        x += GAP

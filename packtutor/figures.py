@@ -1,0 +1,402 @@
+"""Draw a batch: one language for all chapters, one function a figure.
+
+A token is a rounded cell with its word in it and the colour of its sequence;
+a pad is a hatched cell. Time runs from left to right, sequences run from top
+to bottom. Nothing is told by colour alone.
+
+Each function makes a figure with ``matplotlib.pyplot`` and returns it. In a
+notebook, end the cell with ``plt.show()``. In a script, call ``savefig`` on
+the figure, then ``plt.close(figure)``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+# Before the modules that draw: they need matplotlib as well.
+try:
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+    from PIL import Image
+except ImportError as error:
+    raise ImportError(
+        "packtutor.figures needs matplotlib: pip install 'packtutor[figures]'"
+    ) from error
+
+from packtutor import _charts, _pictures
+from packtutor._checks import Lengths, Side, as_side
+from packtutor._drawing import (
+    CELL,
+    DOTS,
+    DPI,
+    GAP,
+    LABEL,
+    LINE,
+    MARGIN,
+    NOTE,
+    PAGE,
+    WORD,
+    Cell,
+    draw_grid,
+    measure,
+    new_page,
+    write,
+)
+
+
+def draw_layouts(docs: Iterable[str]) -> Figure:
+    """Draw texts as a padded batch and as a packed one.
+
+    On the left stands the padded grid (B, T). On the right stand the columns
+    of the packed batch, longest text first, with ``batch_sizes`` under them;
+    below stands ``data``, the columns one behind the other. The small numbers
+    are places in ``data``. What does not fit the page is left out and
+    counted.
+
+    Args:
+        docs: One text a sequence, each with at least one word. A word that
+            the font lacks is shown by its id, as ``#7``.
+
+    Shapes:
+        returns: A figure at most 7.2 inches wide.
+
+    Raises:
+        TypeError: If ``docs`` is one ``str`` or holds anything else.
+        ValueError: If there is no text, or one without a word.
+
+    Example:
+        >>> figure = draw_layouts(["on your mark", "get set", "go"])
+        >>> plt.close(figure)
+
+    Cost:
+        O(N + B log B); some 100 cells are drawn at most.
+
+    Source:
+        Chapter 3.
+
+    Not for:
+        A batch with an empty text, which has no packed form.
+    """
+    batch = _pictures.read(docs)
+    figure = plt.figure(dpi=DPI)
+    _draw_layouts(figure, batch)
+    return figure
+
+
+def layouts_png(docs: Iterable[str]) -> bytes:
+    """Return the picture of ``draw_layouts`` as a small PNG file.
+
+    Made without ``pyplot``: no window, no figure that has to be closed.
+
+    Args:
+        docs: As ``draw_layouts`` takes them.
+
+    Shapes:
+        returns: A PNG of 150 dots an inch and at most 256 colours.
+
+    Raises:
+        TypeError: As ``draw_layouts``.
+        ValueError: As ``draw_layouts``.
+
+    Example:
+        >>> layouts_png(["get set", "go"])[1:4]
+        b'PNG'
+
+    Cost:
+        As ``draw_layouts``.
+
+    Source:
+        The figure of ``packtutor explain --figure``.
+
+    Not for:
+        A notebook: it shows what ``draw_layouts`` returns.
+    """
+    batch = _pictures.read(docs)
+    figure = Figure()
+    _draw_layouts(figure, batch)
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150, facecolor="white")
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(256).save(small, "png", optimize=True)
+    return small.getvalue()
+
+
+def draw_padded(
+    docs: Iterable[str],
+    *,
+    batch_first: bool = True,
+    padding_side: Side = "right",
+    padding_value: int | None = None,
+) -> Figure:
+    """Draw texts as a padded batch, in either layout and on either side.
+
+    What does not fit the page is left out and counted.
+
+    Args:
+        docs: One text a sequence; some, but not all, may be empty.
+        batch_first: Whether the rows are sequences (B, T) or steps (T, B).
+        padding_side: Where the pads stand, ``"right"`` or ``"left"``.
+        padding_value: Show ids instead of words, and this in the pads; words
+            and ``<pad>`` if None.
+
+    Shapes:
+        returns: A figure at most 7.2 inches wide.
+
+    Raises:
+        TypeError: If ``docs`` is one ``str`` or holds anything else, or if
+            ``padding_value`` is no ``int``.
+        ValueError: If there is no word, or no such ``padding_side``.
+
+    Example:
+        >>> figure = draw_padded(["get set", "go"], padding_value=42)
+        >>> plt.close(figure)
+
+    Cost:
+        O(N); some 100 cells are drawn at most.
+
+    Source:
+        Chapter 1.
+
+    Not for:
+        Checking a padded tensor: the figure is drawn from the texts.
+    """
+    side = as_side(padding_side)
+    batch = _pictures.read(docs, padding_value, empty=True)
+    texts, steps = len(batch.lengths), max(batch.lengths)
+    down, across = (texts, steps) if batch_first else (steps, texts)
+    rows = _pictures.shown_rows(down)
+    samples = range(rows if batch_first else min(texts, _pictures.COLUMNS))
+    room = PAGE - 2 * MARGIN - LABEL
+    width, columns = _pictures.fit(batch, samples, across, room)
+    left_out = down - rows, across - columns
+    note = _pictures.left_out(*(left_out if batch_first else left_out[::-1]))
+    letters = "(B, T)" if batch_first else "(T, B)"
+    title = _pictures.title(f"{letters} = ({down}, {across})", batch)
+    top = MARGIN + LINE
+    foot = top + LINE + rows * CELL
+    inside = max(
+        LABEL + columns * width + DOTS * (columns < across),
+        measure(title, WORD, "bold"),
+        measure(note, NOTE),
+    )
+    figure, axes = new_page(
+        inside + 2 * MARGIN, foot + LINE * bool(note) + MARGIN
+    )
+
+    def cell(row: int, step: int) -> Cell:
+        absent = steps - batch.lengths[row] if side == "left" else 0
+        return _pictures.padded_cell(batch, row, step - absent)
+
+    write(axes, MARGIN, top - LINE / 2, title, weight="bold")
+    draw_grid(
+        axes,
+        (MARGIN, top),
+        width,
+        (
+            _pictures.row_names(range(rows)),
+            _pictures.step_names(columns, steps),
+        )
+        if batch_first
+        else (
+            _pictures.step_names(rows, rows),
+            _pictures.row_names(range(columns), texts),
+        ),
+        cell if batch_first else lambda step, row: cell(row, step),
+    )
+    write(axes, MARGIN, foot + LINE / 2, note, NOTE)
+    return figure
+
+
+def draw_packing_steps(docs: Iterable[str]) -> Figure:
+    """Draw how a batch is packed, one panel a time step.
+
+    Each panel shows on the left the sorted texts, this step's column with
+    heavy borders, and on the right ``data`` and ``batch_sizes`` after it.
+
+    Args:
+        docs: One text a sequence, each with at least one word, in any order.
+
+    Shapes:
+        returns: A figure at most 7.2 inches wide.
+
+    Raises:
+        TypeError: If ``docs`` is one ``str`` or holds anything else.
+        ValueError: If there is no text, one without a word, or more words
+            and steps than fit the page.
+
+    Example:
+        >>> figure = draw_packing_steps(["on your mark", "get set", "go"])
+        >>> plt.close(figure)
+
+    Cost:
+        O(N T); at most 14 words and steps together.
+
+    Source:
+        Chapter 3.
+
+    Not for:
+        Large batches: ``draw_layouts`` leaves out what does not fit.
+    """
+    batch = _pictures.read(docs)
+    packed = _pictures.pack(batch)
+    _pictures.check_steps(packed)
+    steps, tokens = len(packed.batch_sizes), packed.starts[-1]
+    gaps = 2 * MARGIN + LABEL + (steps + 2) * GAP
+    room = (PAGE - gaps) * steps / (steps + tokens)
+    width = min(
+        _pictures.fit(batch, packed.order, steps, room)[0], room / steps
+    )
+    column = max(len(packed.order) * CELL, CELL + LINE + 0.05)
+    height = LINE + column + 2 * GAP
+    right = MARGIN + LABEL + steps * width + 3 * GAP
+    titles = [
+        f"data, batch_sizes {packed.batch_sizes[: now + 1]}"
+        for now in range(steps)
+    ]
+    page = MARGIN + max(
+        right + tokens * width + (steps - 1) * GAP,
+        right + measure(titles[-1], NOTE, "bold"),
+    )
+    figure, axes = new_page(page, 2 * MARGIN + steps * height - 2 * GAP)
+    names = _pictures.step_names(steps, steps)
+    for now in range(steps):
+        top = MARGIN + now * height
+        draw_grid(
+            axes,
+            (MARGIN, top),
+            width,
+            (
+                _pictures.row_names(packed.order),
+                names if now == 0 else [""] * steps,
+            ),
+            lambda place, step: _pictures.column_cell(packed, place, step),
+            now=now,
+        )
+        line = top + LINE / 2
+        write(axes, right, line, titles[now], NOTE, weight="bold")
+        _pictures.draw_data(
+            axes, (right, top + LINE), width, packed, room=PAGE, now=now
+        )
+    return figure
+
+
+def draw_padding_growth(
+    curves: Mapping[str, tuple[Sequence[int], Sequence[float]]],
+) -> Figure:
+    """Draw the share of padding against the batch size.
+
+    Args:
+        curves: From the name of a curve to its batch sizes and, for each of
+            them, the fraction that ``padding_fraction`` gives.
+
+    Shapes:
+        returns: A figure of 6 by 3.6 inches.
+
+    Raises:
+        TypeError: If a batch size is not an integer.
+        ValueError: If there is no curve, or one whose batch sizes are not
+            positive or not as many as its fractions, or a fraction is not
+            from 0 to 1.
+
+    Example:
+        >>> figure = draw_padding_growth({"shuffled": ([1, 8], [0.0, 0.4])})
+        >>> plt.close(figure)
+
+    Cost:
+        O(points).
+
+    Source:
+        Chapter 2.
+
+    Not for:
+        Telling how much time padding takes: measure that.
+    """
+    return _charts.padding_growth(curves)
+
+
+def draw_lengths(lengths: Lengths) -> Figure:
+    """Draw how often each length occurs, the median and 95th percentile.
+
+    The percentile is the smallest length that at least 95 of 100 sequences
+    do not exceed.
+
+    Args:
+        lengths: One length a sequence.
+
+    Shapes:
+        lengths: (B,), any integer dtype, CPU.
+        returns: A figure of 6 by 3.6 inches.
+
+    Raises:
+        TypeError: If a length is not an integer.
+        ValueError: If there is no length, or a negative one.
+
+    Example:
+        >>> figure = draw_lengths([3, 2, 1])
+        >>> plt.close(figure)
+
+    Cost:
+        O(B log B).
+
+    Source:
+        Chapter 2.
+
+    Not for:
+        Choosing a batch size: the lengths within a batch decide, which
+        ``padding_fraction`` counts.
+    """
+    return _charts.histogram(lengths)
+
+
+def _draw_layouts(figure: Figure, batch: _pictures.Batch) -> None:
+    packed = _pictures.pack(batch)
+    texts, steps = len(batch.lengths), max(batch.lengths)
+    rows = _pictures.shown_rows(texts)
+    order = packed.order[:rows]
+    room = PAGE / 2 - MARGIN - GAP - LABEL
+    width, columns = _pictures.fit(batch, {*range(rows), *order}, steps, room)
+    names = _pictures.step_names(columns, steps)
+    titles = (
+        _pictures.title("Padded", batch),
+        f"Packed: {_pictures.count(packed.starts[-1], 'cell')}",
+    )
+    note = _pictures.left_out(texts - rows, steps - columns)
+    half = max(
+        LABEL + columns * width + DOTS * (columns < steps),
+        *(measure(title, WORD, "bold") for title in titles),
+    )
+    strip = LABEL + packed.starts[-1] * width + steps * GAP
+    page = min(PAGE, 2 * MARGIN + max(2 * half + 2 * GAP, strip))
+    left, right = MARGIN, page - MARGIN - half
+    top = MARGIN + LINE
+    foot = top + LINE + rows * CELL
+    data = foot + (2 if note else 1) * LINE + 2 * GAP
+    _, axes = new_page(page, data + CELL + LINE + 2 * MARGIN, figure)
+
+    write(axes, left, top - LINE / 2, titles[0], weight="bold")
+    draw_grid(
+        axes,
+        (left, top),
+        width,
+        (_pictures.row_names(range(rows)), names),
+        lambda row, step: _pictures.padded_cell(batch, row, step),
+    )
+    write(axes, left, foot + 1.5 * LINE, note, NOTE)
+    write(axes, right, top - LINE / 2, titles[1], weight="bold")
+    draw_grid(
+        axes,
+        (right, top),
+        width,
+        (_pictures.row_names(order), names),
+        lambda place, step: _pictures.column_cell(packed, place, step),
+    )
+    line = foot + LINE / 2
+    write(axes, right + LABEL, line, "batch_sizes", NOTE, ha="right")
+    for step, size in enumerate(packed.batch_sizes[:columns]):
+        centre = right + LABEL + (step + 0.5) * width
+        write(axes, centre, line, str(size), weight="bold", ha="center")
+    name = left + LABEL - 0.08
+    write(axes, name, data + CELL / 2, "data", NOTE, ha="right")
+    room = page - 2 * MARGIN - LABEL
+    _pictures.draw_data(axes, (left + LABEL, data), width, packed, room=room)

@@ -1,0 +1,62 @@
+"""The devices, PyTorch's settings, and Hypothesis' profile."""
+
+import os
+
+import pytest
+import torch
+from hypothesis import settings
+
+from packtutor import Ragged
+
+# The same examples each time, and no time limit: the first one is slow.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=40,
+)
+settings.load_profile("repeatable")
+
+
+def _devices():
+    name = os.environ.get("PACKTUTOR_DEVICE")
+    if not name and torch.cuda.is_available():
+        name = "cuda"
+    return ["cpu"] if name in (None, "", "cpu") else ["cpu", name]
+
+
+@pytest.fixture(scope="session", params=_devices())
+def device(request):
+    """Each device that is here; with its number, as tensors show it."""
+    return torch.empty(0, device=request.param).device
+
+
+@pytest.fixture(autouse=True)
+def _untouched_settings():
+    """Start from PyTorch's own settings and leave what was found."""
+    backends = torch.backends
+    precise = backends.cudnn.rnn, backends.cudnn.conv, backends.cuda.matmul
+    before = (
+        torch.get_rng_state(),
+        torch.are_deterministic_algorithms_enabled(),
+        backends.cudnn.benchmark,
+        [backend.fp32_precision for backend in precise],
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    )
+    torch.use_deterministic_algorithms(False)
+    yield
+    torch.set_rng_state(before[0])
+    torch.use_deterministic_algorithms(before[1])
+    backends.cudnn.benchmark = before[2]
+    for backend, precision in zip(precise, before[3], strict=True):
+        backend.fp32_precision = precision
+    os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+    if before[4] is not None:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = before[4]
+
+
+@pytest.fixture
+def batch(device):
+    """Three documents as ids: 3, 2 and 1 words."""
+    return Ragged(torch.arange(6, device=device), [3, 2, 1])

@@ -1,0 +1,509 @@
+"""What the figures show, read back as texts and numbers."""
+
+import importlib
+import io
+import math
+import re
+import sys
+
+import matplotlib as mpl
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from matplotlib.colors import to_hex
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from PIL import Image
+
+from packtutor import DOCS, figures, padding_fraction
+from packtutor.figures import (
+    draw_layouts,
+    draw_lengths,
+    draw_packing_steps,
+    draw_padded,
+    draw_padding_growth,
+    layouts_png,
+)
+
+MIXED = ["get set", "go", "on your mark"]
+MANY = [" ".join(f"w{step}" for step in range(40)), *["a b"] * 199]
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def refusal(kind, message):
+    return pytest.raises(kind, match=f"^{re.escape(message)}$")
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def words(figure, left=0.0, right=8.0, top=0.0, bottom=99.0):
+    """Return rows of the texts in cells in a part of the page."""
+    (axes,) = figure.axes
+    rows = {}
+    for box in axes.patches:
+        if isinstance(box, FancyBboxPatch):
+            x0, y0 = box.get_x(), box.get_y()
+            x1, y1 = x0 + box.get_width(), y0 + box.get_height()
+            if left <= x0 <= right and top <= y0 <= bottom:
+                (text,) = [
+                    text.get_text()
+                    for text in axes.texts
+                    if x0 < text.get_position()[0] < x1
+                    and y0 < text.get_position()[1] < y1
+                    and text.get_fontsize() == 12
+                ]
+                rows.setdefault(round(y0, 2), []).append((x0, text))
+    return [[text for _, text in sorted(rows[row])] for row in sorted(rows)]
+
+
+def hatched(figure):
+    return [
+        patch
+        for patch in figure.axes[0].patches
+        if isinstance(patch, FancyBboxPatch) and patch.get_hatch()
+    ]
+
+
+def overlapping(figure):
+    """Return the pairs of texts that cover each other."""
+    renderer = figure.canvas.get_renderer()
+    boxes = [
+        (text.get_text(), text.get_window_extent(renderer))
+        for text in figure.axes[0].texts
+    ]
+    return [
+        (one, other)
+        for index, (one, box) in enumerate(boxes)
+        for other, over in boxes[:index]
+        if box.overlaps(over)
+    ]
+
+
+def outside(figure):
+    """Return the texts that reach beyond the page."""
+    renderer = figure.canvas.get_renderer()
+    return [
+        text.get_text()
+        for text in figure.axes[0].texts
+        if not (
+            figure.bbox.contains(*text.get_window_extent(renderer).min)
+            and figure.bbox.contains(*text.get_window_extent(renderer).max)
+        )
+    ]
+
+
+def test_the_three_documents():
+    figure = draw_layouts(DOCS)
+    middle = figure.get_figwidth() / 2
+    assert words(figure, right=middle, bottom=2) == [
+        ["on", "your", "mark"],
+        ["get", "set", "<pad>"],
+        ["go", "<pad>", "<pad>"],
+    ]
+    assert words(figure, left=middle, bottom=2) == [
+        ["on", "your", "mark"],
+        ["get", "set"],
+        ["go"],
+    ]
+    data = ["on", "get", "go", "your", "set", "mark"]
+    assert words(figure, top=2) == [data]
+    assert len(hatched(figure)) == 3
+    shown = texts(figure)
+    assert shown.count("Padded: 9 cells, 3 pads") == 1
+    assert shown.count("Packed: 6 cells") == 1
+    sizes = shown.index("batch_sizes")
+    assert shown[sizes + 1 : sizes + 4] == ["3", "2", "1"]
+    for place, word in enumerate(data):
+        assert shown.count(str(place)) == 2 + (place in (1, 2, 3))
+        assert shown[shown.index("data") :].count(word) == 1
+    assert [shown.count(f"t={step}") for step in range(4)] == [3, 3, 3, 0]
+    assert [shown.count(f"seq {row}") for row in range(4)] == [2, 2, 2, 0]
+
+
+def test_each_sequence_keeps_its_colour():
+    figure = draw_layouts(MIXED)
+    (axes,) = figure.axes
+    colours = {}
+    for box in axes.patches:
+        middle = box.get_x() + box.get_width() / 2
+        for text in axes.texts:
+            x, y = text.get_position()
+            if (
+                abs(x - middle) < 0.01
+                and box.get_y() < y < box.get_y() + box.get_height()
+            ):
+                colours.setdefault(text.get_text(), set()).add(
+                    to_hex(box.get_facecolor())
+                )
+    assert colours["<pad>"] == {"#ffffff"}
+    for doc in MIXED:
+        (colour,) = set.union(*(colours[word] for word in doc.split()))
+        assert colour != "#ffffff"
+    assert len({*map(str, colours.values())}) == 4
+
+
+@pytest.mark.parametrize(
+    "docs",
+    [
+        DOCS,
+        MIXED,
+        MANY,
+        ["go"],
+        ["go"] * 7,
+        ["a"] * 2000,
+        ["Donaudampfschifffahrtsgesellschaft" * 9] * 2,
+        [" ".join(["word"] * 5000)],
+        ["a b c d e f g h i j k l m n o p"],
+        ["one two three four", "five"],
+    ],
+)
+def test_any_batch_fits_the_page(docs):
+    for figure in (
+        draw_layouts(docs),
+        draw_padded(docs),
+        draw_padded(docs, batch_first=False, padding_value=-100),
+    ):
+        assert figure.get_figwidth() <= 7.2
+        assert to_hex(figure.get_facecolor()) == "#ffffff"
+        assert min(t.get_fontsize() for t in figure.axes[0].texts) >= 9
+        assert len(figure.axes[0].patches) <= 110
+        assert overlapping(figure) == []
+        assert outside(figure) == []
+
+
+def test_what_is_left_out_is_counted():
+    shown = texts(draw_layouts(MANY))
+    assert "Padded: 8,000 cells, 7,562 pads" in shown
+    assert "Packed: 438 cells" in shown
+    assert "\u2026 195 more sequences, 37 more steps" in shown
+    assert shown.count("\u2026") == 2
+    sizes = shown.index("batch_sizes")
+    assert shown[sizes + 1 : sizes + 4] == ["200", "200", "1"]
+    drawn = len(words(draw_layouts(MANY), top=3)[0])
+    assert f"\u2026 {438 - drawn} more" in shown
+    shown = texts(draw_padded(MANY))
+    assert "\u2026 195 more sequences, 33 more steps" in shown
+    shown = texts(draw_padded(MANY, batch_first=False))
+    assert "\u2026 193 more sequences, 35 more steps" in shown
+    assert texts(draw_padded(["go"]))[0] == "(B, T) = (1, 1): 1 cell, 0 pads"
+
+
+def test_a_step_without_room_is_not_begun():
+    docs = ["Donaudampf gesellschaft kapitaen"] * 5
+    shown = texts(draw_layouts(docs))
+    after = shown[shown.index("data") :]
+    assert "t=0" in after
+    assert "t=1" not in after
+    assert after[-1] == "\u2026 10 more"
+
+
+def test_words_that_cannot_be_drawn():
+    long = "Donaudampfschifffahrtsgesellschaft"
+    figure = draw_layouts([f"\U0010fffd $x$ {long}", "\u0301 a\x01b c"])
+    rows = words(figure, right=3, bottom=2)
+    assert rows[0][:2] == ["#2", "$x$"]
+    assert long.startswith(rows[0][2][:-1])
+    assert rows[0][2].endswith("\u2026")
+    assert rows[1] == ["\u0301", "#6", "c"]
+    figure.canvas.draw()
+
+
+def test_padded_in_both_layouts_and_on_both_sides():
+    figure = draw_padded(DOCS)
+    assert words(figure) == [
+        ["on", "your", "mark"],
+        ["get", "set", "<pad>"],
+        ["go", "<pad>", "<pad>"],
+    ]
+    assert texts(figure)[0] == "(B, T) = (3, 3): 9 cells, 3 pads"
+    assert len(hatched(figure)) == 3
+    figure = draw_padded(["a b c", "d"], batch_first=False)
+    assert words(figure) == [["a", "d"], ["b", "<pad>"], ["c", "<pad>"]]
+    shown = texts(figure)
+    assert shown[0] == "(T, B) = (3, 2): 6 cells, 2 pads"
+    assert shown[1:6] == ["t=0", "t=1", "t=2", "seq 0", "a"]
+    figure = draw_padded(["a b c", "d"], padding_side="left")
+    assert words(figure) == [["a", "b", "c"], ["<pad>", "<pad>", "d"]]
+    assert words(
+        draw_padded(["a b", "c"], padding_side="left", batch_first=False)
+    ) == [["a", "<pad>"], ["b", "c"]]
+
+
+def test_padded_ids():
+    figure = draw_padded(DOCS, padding_value=42)
+    assert words(figure) == [
+        ["2", "3", "4"],
+        ["5", "6", "42"],
+        ["7", "42", "42"],
+    ]
+    assert len(hatched(figure)) == 3
+
+
+def test_padded_with_an_empty_text():
+    figure = draw_padded(["a", "", "b"])
+    assert words(figure) == [["a"], ["<pad>"], ["b"]]
+    assert len(hatched(figure)) == 1
+
+
+def test_packing_step_by_step():
+    figure = draw_packing_steps(MIXED)
+    assert figure.get_figwidth() <= 7.2
+    assert overlapping(figure) == []
+    assert outside(figure) == []
+    shown = texts(figure)
+    panels = ["[3]", "[3, 2]", "[3, 2, 1]"]
+    assert [s for s in shown if s.startswith("data")] == [
+        f"data, batch_sizes {sizes}" for sizes in panels
+    ]
+    assert [s for s in shown if s.startswith("seq")] == [
+        "seq 2", "seq 0", "seq 1",
+    ] * 3  # fmt: skip
+    assert words(figure, right=3) == [
+        ["on", "your", "mark"],
+        ["get", "set"],
+        ["go"],
+        ["your", "mark"],
+        ["set"],
+        ["mark"],
+    ]
+    data = ["on", "get", "go", "your", "set", "mark"]
+    assert words(figure, left=3) == [data[:3], data[:5], data]
+    heavy = [p for p in figure.axes[0].patches if p.get_linewidth() > 2]
+    assert len(heavy) == 2 * (3 + 2 + 1)
+    absent = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
+    assert len(absent) == (0 + 3 + 5) + (3 + 1 + 0)
+
+
+@pytest.mark.parametrize(
+    "docs",
+    [["go"], ["a b c d", "e f g", "h i", "j"], ["a"] * 13, ["a b c d e f g"]],
+)
+def test_packing_steps_fit_the_page(docs):
+    figure = draw_packing_steps(docs)
+    assert figure.get_figwidth() <= 7.2
+    assert overlapping(figure) == []
+    assert outside(figure) == []
+
+
+def test_packing_steps_refuse_a_large_batch():
+    with refusal(
+        ValueError,
+        (
+            "docs has 8 words in 7 steps; words and steps together must be at "
+            "most 14 to fit the page"
+        ),
+    ):
+        draw_packing_steps(["a b c d e f g", "h"])
+
+
+def test_padding_growth():
+    lengths = list(range(1, 65))
+    sizes = [1, 2, 4, 8, 16, 32, 64]
+    fractions = [padding_fraction(lengths, size) for size in sizes]
+    figure = draw_padding_growth(
+        {
+            "in order": (sizes, fractions),
+            "none": (torch.tensor([1, 1024]), torch.zeros(2)),
+        }
+    )
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "batch size"
+    assert axes.get_ylabel() == "padding, % of all cells"
+    assert axes.get_xscale() == "log"
+    first, second = axes.lines
+    assert first.get_label() == "in order"
+    assert first.get_xdata().tolist() == sizes
+    assert first.get_ydata().tolist() == fractions
+    assert second.get_xdata().tolist() == [1, 1024]
+    for look in ("linestyle", "marker", "color"):
+        assert plt.getp(first, look) != plt.getp(second, look)
+    (legend,) = figure.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == ["in order", "none"]
+    figure.canvas.draw()
+    ticks = [text.get_text() for text in axes.get_xticklabels()]
+    assert ticks == ["1", "2", "4", "8", "16", "32", "64", "1,024"]
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    assert {"0", "20", "40"} <= set(shown)
+
+
+def test_many_batch_sizes_get_few_ticks():
+    sizes = list(range(1, 21))
+    figure = draw_padding_growth({"a": (sizes, [0.5] * 20)})
+    ticks = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert ticks == ["1", "4", "7", "10", "13", "16", "19"]
+
+
+def test_lengths():
+    lengths = torch.tensor([1] * 10 + [2] * 8 + [7, 9])
+    figure = draw_lengths(lengths)
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "length, tokens"
+    assert axes.get_ylabel() == "number of sequences"
+    bars = [bar.get_height() for bar in axes.patches]
+    assert bars == [10, 8, 0, 0, 0, 0, 1, 0, 1]
+    median, high = axes.lines
+    assert median.get_xdata() == [1.5, 1.5]
+    assert high.get_xdata() == [7, 7]
+    assert median.get_linestyle() != high.get_linestyle()
+    (legend,) = figure.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == ["median: 1.5", "95th percentile: 7"]
+
+
+def test_lengths_far_apart_share_bars():
+    (axes,) = draw_lengths([1, 3, 4000]).axes
+    assert len(axes.patches) == 40
+    assert [axes.patches[0].get_height(), axes.patches[-1].get_height()] == [
+        2,
+        1,
+    ]
+    (axes,) = draw_lengths([5, 5]).axes
+    assert [bar.get_height() for bar in axes.patches] == [2]
+
+
+@pytest.mark.parametrize("style", ["dark_background", "ggplot"])
+def test_a_reader_style_changes_no_colour(style):
+    with plt.style.context(style):
+        for figure in (draw_lengths([1, 2]), draw_layouts(DOCS)):
+            file = io.BytesIO()
+            figure.savefig(file)
+            image = Image.open(file).convert("L")
+            assert image.getpixel((2, 2)) == 255
+            assert image.getextrema()[0] < 60
+
+
+def test_images_are_small():
+    lengths = list(range(1, 400))
+    sizes = [2**k for k in range(9)]
+    curve = sizes, [padding_fraction(lengths, size) for size in sizes]
+    for figure in (
+        draw_layouts(DOCS),
+        draw_padded(DOCS),
+        draw_padding_growth({"a": curve, "b": (sizes, [0] * 9)}),
+        draw_lengths(lengths),
+    ):
+        file = io.BytesIO()
+        figure.savefig(file)
+        assert len(file.getvalue()) <= 40_000
+
+
+def test_the_png_of_the_layouts():
+    before = plt.get_fignums()
+    image = layouts_png(DOCS)
+    assert plt.get_fignums() == before
+    assert len(image) <= 40_000
+    with Image.open(io.BytesIO(image)) as picture:
+        inches = draw_layouts(DOCS).get_size_inches()
+        assert picture.size == tuple(int(150 * side) for side in inches)
+        assert picture.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
+    assert image == layouts_png(DOCS)
+
+
+DRAWN = [draw_layouts, draw_padded, draw_packing_steps, layouts_png]
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_docs_are_texts(draw):
+    with refusal(
+        TypeError,
+        (
+            "docs is the single str 'on your mark'; it must be an iterable of "
+            "texts: [text]"
+        ),
+    ):
+        draw("on your mark")
+    with refusal(TypeError, "docs[1] is of type int; it must be a str"):
+        draw(["go", 3])
+    for empty in ([], ["", " "]):
+        with refusal(ValueError, "docs has no word; there is nothing to draw"):
+            draw(empty)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    "draw", [draw_layouts, draw_packing_steps, layouts_png]
+)
+def test_a_packed_text_has_a_word(draw):
+    with refusal(
+        ValueError,
+        (
+            "docs[1] has no word; a PackedSequence cannot hold an empty "
+            "sequence"
+        ),
+    ):
+        draw(["go", ""])
+
+
+@pytest.mark.parametrize("value", [0.5, True, "<pad>"])
+def test_a_pad_is_an_id(value):
+    with refusal(
+        TypeError,
+        (f"padding_value is {value!r}; it must be an int, as the ids are"),
+    ):
+        draw_padded(DOCS, padding_value=value)
+
+
+def test_a_side_is_left_or_right():
+    with refusal(
+        ValueError, ("padding_side is 'top'; it must be 'left' or 'right'")
+    ):
+        draw_padded(DOCS, padding_side="top")
+
+
+UNEVEN = "; it must have as many of both, at least one"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fractions", "message"),
+    [
+        ([1, 2], [0.5], " has 2 batch sizes and 1 fraction" + UNEVEN),
+        ([], [], " has 0 batch sizes and 0 fractions" + UNEVEN),
+        ([1, 0], [0, 0], ": batch sizes[1] is 0; it must be at least 1"),
+        ([1, 2], [0, 33], ": fractions[1] is 33.0; it must be from 0 to 1"),
+        ([1], [math.nan], ": fractions[0] is nan; it must be from 0 to 1"),
+    ],
+)
+def test_curves_have_fractions(sizes, fractions, message):
+    with refusal(ValueError, "curves['a']" + message):
+        draw_padding_growth({"a": (sizes, fractions)})
+    assert plt.get_fignums() == []
+
+
+def test_curves_have_whole_batch_sizes():
+    with refusal(
+        TypeError,
+        ("curves['a']: batch sizes[0] is 1.5; its elements must be integers"),
+    ):
+        draw_padding_growth({"a": ([1.5], [0])})
+    with refusal(
+        ValueError, ("curves is empty; it must have at least one curve")
+    ):
+        draw_padding_growth({})
+
+
+def test_there_must_be_a_length():
+    with refusal(ValueError, "lengths is empty; there is nothing to draw"):
+        draw_lengths([])
+
+
+def test_without_matplotlib(monkeypatch):
+    monkeypatch.delitem(sys.modules, figures.__name__)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with refusal(
+        ImportError,
+        (
+            "packtutor.figures needs matplotlib: "
+            "pip install 'packtutor[figures]'"
+        ),
+    ):
+        importlib.import_module(figures.__name__)

@@ -1,0 +1,65 @@
+"""Prove that nbval bites: one changed digit must make a chapter fail."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from notebooks import CHAPTERS, ROOT, code_cells, read, tags
+
+
+def change_one_digit(notebook: Any) -> int:
+    """Change the last digit of the last printed text; return its cell."""
+    for index, cell in reversed(list(enumerate(code_cells(notebook)))):
+        if tags(cell) & {"nbval-ignore-output", "raises-exception"}:
+            continue
+        for output in reversed(cell.outputs):
+            holder, key = (
+                (output, "text")
+                if output.output_type == "stream"
+                else (output.data, "text/plain")
+            )
+            digits = list(re.finditer(r"\d", holder[key]))
+            if digits:
+                at = digits[-1].start()
+                other = str((int(holder[key][at]) + 1) % 10)
+                holder[key] = holder[key][:at] + other + holder[key][at + 1 :]
+                return index
+    raise AssertionError("the chapter prints no digit")
+
+
+def test_nbval_finds_one_changed_digit_in_each_chapter(
+    tmp_path: Path,
+) -> None:
+    changed = {}
+    for path in CHAPTERS:
+        notebook = read(path)
+        changed[path.stem] = change_one_digit(notebook)
+        nbformat.write(notebook, tmp_path / path.name)
+
+    report = tmp_path / "report.xml"
+    command = [
+        *(sys.executable, "-m", "pytest", "--nbval", str(tmp_path)),
+        *("--nbval-current-env", "-p", "no:cacheprovider"),
+        *("--nbval-sanitize-with", str(ROOT / "tools" / "nbval.cfg")),
+        *("-n", "2", "--dist", "loadfile", f"--junitxml={report}"),
+        *("-c", str(ROOT / "pyproject.toml"), f"--rootdir={tmp_path}"),
+    ]
+    run = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+
+    failed: dict[str, list[int]] = {stem: [] for stem in changed}
+    for case in ET.parse(report).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            (stem,) = (s for s in changed if s in str(case.attrib))
+            name = re.search(r"Cell (\d+)", case.attrib["name"])
+            assert name
+            failed[stem].append(int(name[1]))
+    assert failed == {stem: [index] for stem, index in changed.items()}
