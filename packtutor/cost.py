@@ -170,9 +170,9 @@ def rnn_cost(
 
     - matrix products, of the input and of the state with their weights (and
       of the output with the projection of an LSTM): a row of n numbers takes
-      n multiplications and n - 1 additions; joining the two products takes
-      one more addition;
-    - the two bias vectors, one addition a number each;
+      n multiplications and n - 1 additions;
+    - one addition a number to join the two products, and one for each of
+      the two bias vectors;
     - elementwise, a token and hidden unit: LSTM 3 products (i g, f c,
       o tanh c) and 1 sum; GRU 3 products (r times the state's part, (1 - z) n,
       z h) and 2 sums (1 - z, and the mixture); RNN none.
@@ -182,8 +182,8 @@ def rnn_cost(
     Args:
         rnn: The network; only its sizes are read.
         lengths: One length a sequence.
-        elementwise: Whether to count the elementwise products and sums and
-            the biases, or the matrix products alone. The latter is half of
+        elementwise: Whether to count the elementwise products, the sums and
+            the biases too, or the matrix products alone. The latter is half of
             what ``torch.utils.flop_counter.FlopCounterMode`` counts, which
             takes a product and a sum as two.
 

@@ -340,7 +340,7 @@ def draw_lengths(lengths: Lengths) -> Figure:
         O(B log B).
 
     Source:
-        Chapter 2.
+        What a data set looks like before it is cut into batches.
 
     Not for:
         Choosing a batch size: the lengths within a batch decide, which

@@ -72,7 +72,7 @@ class Vocabulary:
     Id 0 is ``"<pad>"`` and id 1 is ``"<unk>"``, the word for all unknown
     words. The other words follow in the order in which they first appear. No
     text can produce the pad's id: a word of a text that reads ``<pad>`` is
-    treated as unknown.
+    treated as unknown. ``pad_id`` is 0, ``unk_id`` is 1.
 
     Made by ``Vocabulary.from_texts``. ``len(v)`` counts all words,
     ``v[token]`` is a word's id (1 if it is unknown), ``token in v`` tells

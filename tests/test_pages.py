@@ -221,7 +221,7 @@ def test_correction_rows_name_chapters_that_exist() -> None:
     rows = [r for r in page("corrections").splitlines() if "`test_" in r]
     assert len(rows) == 14
     for row in rows:
-        assert int(row.strip("| ").split("|")[-2]) in numbers
+        assert int(row.strip("| ").split("|")[-1]) in numbers
 
 
 def test_code_in_the_readme_runs() -> None:
