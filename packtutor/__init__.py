@@ -8,6 +8,7 @@ from packtutor.cost import (
     rnn_cost,
 )
 from packtutor.device import make_repeatable, pick_device
+from packtutor.invariance import Violation, check_model
 from packtutor.masks import lengths_from_mask, mask_from_lengths
 from packtutor.oracle import one_by_one
 from packtutor.packed import check_packed
@@ -21,8 +22,10 @@ __all__ = [
     "Cost",
     "CostComparison",
     "Ragged",
+    "Violation",
     "Vocabulary",
     "__version__",
+    "check_model",
     "check_packed",
     "dot_cost",
     "lengths_from_mask",

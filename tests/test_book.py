@@ -216,7 +216,9 @@ def test_notebook_is_normalised(path: Path) -> None:
     assert notebook.metadata.language_info == {"name": "python"}
     for number, cell in enumerate(notebook.cells):
         assert cell.id == f"cell-{number:02d}"
-        assert set(cell.metadata) <= {"tags", "mystnb"}
+        assert set(cell.metadata) <= {"jupyter", "tags", "mystnb"}
+        hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert hidden == ("solution" in tags(cell))
         assert tags(cell) <= TAGS
     text = path.read_text(encoding="utf-8")
     written = nbformat.writes(notebook, indent=1).rstrip("\n") + "\n"

@@ -18,7 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-CELL_KEYS = ("mystnb", "tags")
+CELL_KEYS = ("jupyter", "mystnb", "tags")
 KERNEL = {
     "display_name": "Python 3",
     "language": "python",
@@ -34,6 +34,8 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
     )
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
+        if "solution" in cell.metadata.get("tags", []):
+            cell.metadata.jupyter = {"source_hidden": True}  # folds it there
         cell.metadata = nbformat.from_dict(
             {
                 key: cell.metadata[key]

@@ -1,0 +1,450 @@
+"""Find out whether a model's results depend on padding, order or company.
+
+A batch is only a way to run several sequences at once. What comes out for a
+sequence must not depend on what stands in the pads, on how many pads there
+are, on the order of the batch, or on which other sequences are in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from packtutor._forms import Form, as_form, is_per_token
+from packtutor._gradients import (
+    add_up_fixed,
+    leaves,
+    modules_behind,
+    name_of,
+)
+from packtutor.ragged import Ragged
+
+# By how much rounding alone may move a result, relative to its largest entry.
+# Gradients add up many terms and get ten times as much.
+_ROUNDING = {
+    torch.float64: 1e-8,
+    torch.float32: 1e-4,
+    torch.float16: 1e-2,
+    torch.bfloat16: 5e-2,
+}
+_EXTRA = 3  # columns
+
+_CHANGES = {
+    "repeat": "nothing was changed, the same call was made twice",
+    "pad values": "other values were put into the pads",
+    "NaN in pads": "NaN was put into the pads",
+    "extra padding": f"{_EXTRA} columns of pads were added",
+    "order": "the batch was given in reverse order",
+    "split": "the batch was given in two halves",
+    "alone": "each sequence was given alone",
+}
+_CAUSES = {
+    "repeat": "something is random or remembered, such as dropout in "
+    "training mode: call eval() first",
+    "pad values": "the pads are read: an RNN over the padded tensor, a mean, "
+    "maximum or softmax without the mask, output[:, -1]",
+    "NaN in pads": "the pads are masked after something was computed from "
+    "them, and NaN times 0 is NaN: pack, select or fill them before",
+    "extra padding": "the width of the padded tensor counts: a mean over T, "
+    "a softmax without the mask, output[:, -1]",
+    "order": "rows were sorted and not restored, or a state stands in "
+    "another order than the batch",
+    "split": "sequences see each other: BatchNorm in training mode, a mean "
+    "over the batch, batch and time mixed up",
+    "alone": "sequences see each other or the pads that the longest one "
+    "makes, or squeeze() drops the axis of a batch of one",
+}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One way in which a model's results depend on more than the sequence.
+
+    Attributes:
+        test: Which test found it, such as ``"pad values"``.
+        what: What moved: ``"result"``, ``"gradient of the input"`` or
+            ``"gradient of <parameter>"``.
+        sequence: The sequence that moved most, in the order given; None for
+            a parameter's gradient.
+        difference: By how much it moved; ``inf`` if it became NaN, changed
+            its shape or raised an error.
+        allowed: How much rounding may explain.
+        error: What was raised, where the changed call failed.
+
+    Example:
+        >>> Violation("order", "result", 1, 0.25, 1e-8).sequence
+        1
+
+    Cost:
+        Nothing: a record.
+
+    Source:
+        What packing promises: the results of each sequence alone.
+
+    Not for:
+        Making by hand: ``check_model`` returns it.
+    """
+
+    test: str
+    what: str
+    sequence: int | None
+    difference: float
+    allowed: float
+    error: str = ""
+
+    @property
+    def changed(self) -> str:
+        """What was changed, in words."""
+        return _CHANGES[self.test]
+
+    @property
+    def cause(self) -> str:
+        """What usually causes it."""
+        return _CAUSES[self.test]
+
+    def __str__(self) -> str:
+        """Say it in sentences."""
+        owner = (
+            "" if self.sequence is None else f" of sequence {self.sequence}"
+        )
+        if self.error:
+            by = f"could not be computed ({self.error})"
+        elif math.isinf(self.difference):
+            by = "became NaN or infinite, or changed its shape"
+        else:
+            by = (
+                f"moved by {self.difference:.3g}, where rounding explains "
+                f"{self.allowed:.0e}"
+            )
+        return (
+            f"{self.test}: {self.changed}, and the {self.what}{owner} {by}. "
+            f"Usual cause: {self.cause}."
+        )
+
+    __repr__ = __str__
+
+
+class _Outcome(NamedTuple):
+    """What a call gave: all of it in the order of the batch."""
+
+    results: list[Tensor]
+    inputs: list[Tensor]  # gradients, zeros where there are none
+    parameters: dict[Tensor, Tensor]  # from each to its gradient
+
+
+class _Trial(NamedTuple):
+    """A model, the form of its batch, the batch, and its padded tensor."""
+
+    fn: Callable[..., Any]
+    form: Form
+    batch: Ragged
+    padded: Tensor | None
+
+    @property
+    def columns(self) -> int:
+        """The width of the padded tensor that was given, or 0."""
+        return 0 if self.padded is None else self.padded.shape[1]
+
+    def run(
+        self,
+        rows: list[int],
+        columns: int = 0,
+        pads: Tensor | None = None,
+    ) -> _Outcome:
+        """Call the model with some of the sequences and read the result."""
+        return self.read(self.call(rows, columns, pads))
+
+    def call(
+        self,
+        rows: list[int],
+        columns: int = 0,
+        pads: Tensor | None = None,
+    ) -> tuple[Any, Ragged]:
+        """Return the model's own result, and what it was computed from."""
+        chosen = self.batch.index_select(rows)
+        values = chosen.values.detach().clone()
+        values.requires_grad_(values.is_floating_point())
+        if pads is not None:
+            pads = pads[rows, : max(columns, chosen.max_length)]
+        given = Ragged(values, chosen.lengths)
+        return self.fn(*self.form.build(given, columns, pads)), given
+
+    def read(self, called: tuple[Any, Ragged]) -> _Outcome:
+        """Split a result into sequences, and compute the gradients."""
+        result, given = called
+        results = self.form.read(result, given)
+        parameters: dict[Tensor, Tensor] = {}
+        total = add_up_fixed(results)
+        if total is not None:
+            found = leaves(total)
+            grads = torch.autograd.grad(total, found)
+            parameters = dict(zip(found, grads, strict=True))
+        grad = parameters.pop(given.values, torch.zeros_like(given.values))
+        return _Outcome(
+            [result.detach() for result in results],
+            Ragged(grad, given.lengths).to_list(),
+            parameters,
+        )
+
+
+def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
+    """Look for ways in which a model's results depend on how it is batched.
+
+    Calls the model on the batch as it is and on changed copies: other values
+    and NaN in the pads, more pads, the order reversed, the batch in two
+    halves, each sequence alone. The result of each sequence must stay what it
+    was, and so must the gradients of the input and of the parameters.
+
+    Args:
+        fn: The model: a function, or a module in the mode to be checked. It
+            takes the batch as you give it here and returns one tensor whose
+            first axis is the batch, a ``Ragged`` or a ``PackedSequence``. A
+            tensor whose second axis is as wide as the padded batch is read as
+            one result a token; its pads are not looked at.
+        batch: A ``Ragged``, a ``PackedSequence``, or a tuple
+            ``(padded, lengths)`` or ``(padded, mask)``, which ``fn`` takes as
+            two arguments. Use lengths that differ. Pads are changed only
+            where the model is given any.
+
+    Shapes:
+        padded: ``(B, T, *)``, pads on the right; floats or ids.
+        mask: (B, T), bool, True for a real token.
+        returns: A list, empty if nothing was found; at most one entry for
+            the results and one for the gradients of each test.
+
+    Raises:
+        TypeError: If ``fn`` cannot be called, or ``batch`` or what ``fn``
+            returns is of another type.
+        ValueError: If the batch has no sequence or is malformed, or what
+            ``fn`` returns does not have one row a sequence.
+
+    Example:
+        >>> ids = torch.tensor([[2, 3, 4], [5, 6, 0]])
+        >>> mean = lambda ids, lengths: ids.double().mean(1)
+        >>> [v.test for v in check_model(mean, (ids, [3, 2]))]
+        ['pad values', 'extra padding', 'split', 'alone']
+
+    Cost:
+        About B + 9 calls, forwards and, where there is a graph, backwards.
+        The buffers of all modules that run, and the state of the random
+        generators, are put back.
+
+    Source:
+        What packing promises: the results of each sequence alone.
+
+    Not for:
+        Models that are meant to mix sequences, such as contrastive losses.
+        On a GPU, cuDNN gives no gradients in eval mode: call it under
+        ``torch.no_grad()``, which checks the results alone.
+    """
+    if not callable(fn):
+        raise TypeError(
+            f"fn is of type {type(fn).__name__}; it must be a function or a "
+            f"module"
+        )
+    form, sequences, padded = as_form(batch)
+    if not len(sequences):
+        raise ValueError("batch has no sequence; it must have at least one")
+    modules = modules_behind(fn)
+    trial = _Trial(fn, form, sequences, padded)
+    found: list[Violation] = []
+    with _put_back():
+        rows = list(range(len(sequences)))
+        first = trial.call(rows, trial.columns, padded)
+        trial = trial._replace(form=_find_time(trial, first[0]))
+        base = trial.read(first)
+        for test, call in _changed(trial, rows):
+            try:
+                outcome = call()
+            except Exception as error:  # noqa: BLE001 (any model's error)
+                text = f"{type(error).__name__}: {error}".splitlines()[0]
+                found.append(
+                    Violation(test, "result", None, math.inf, 0.0, text)
+                )
+                continue
+            found += _compare(test, base, outcome, modules)
+            if test == "repeat" and found:
+                break  # nothing can be told from the other tests
+    return found
+
+
+def _find_time(trial: _Trial, result: Any) -> Form:
+    """Find out whether the second axis of a tensor result is time.
+
+    It is if it grows and shrinks with the batch's columns.
+    """
+    form, batch = trial.form, trial.batch
+    rows = list(range(len(batch)))
+    longest = batch.max_length
+    before, after = max(trial.columns, longest), trial.columns + _EXTRA
+    if not form.has_pads:
+        rows = [i for i in rows if 0 < batch.lengths[i] < longest] or rows
+        after = batch.index_select(rows).max_length
+    try:
+        other, _ = trial.call(rows, after)
+    except Exception:  # noqa: BLE001 (the tests will meet it again)
+        return form
+    return form._replace(
+        per_token=is_per_token(result, other, (before, after))
+    )
+
+
+def _changed(
+    trial: _Trial, rows: list[int]
+) -> Iterator[tuple[str, Callable[[], _Outcome]]]:
+    """Yield each test and the call that runs it, results in batch order."""
+    padded, columns = trial.padded, trial.columns
+    yield "repeat", lambda: trial.run(rows, columns, padded)
+    if padded is not None:
+        other = _other_values(padded, trial.batch.values)
+        yield "pad values", lambda: trial.run(rows, columns, other)
+        if padded.is_floating_point():
+            nan = torch.full_like(padded, math.nan)
+            yield "NaN in pads", lambda: trial.run(rows, columns, nan)
+        wide = _widen(padded)
+        yield "extra padding", lambda: trial.run(rows, columns + _EXTRA, wide)
+    if len(rows) > 1:
+        back = rows[::-1]
+        yield "order", lambda: _turn(trial.run(back, columns, padded))
+        half = len(rows) // 2
+        yield (
+            "split",
+            lambda: _join(
+                trial.run(part, pads=padded)
+                for part in (rows[:half], rows[half:])
+            ),
+        )
+        yield "alone", lambda: _join(trial.run([i], pads=padded) for i in rows)
+
+
+def _other_values(padded: Tensor, real: Tensor) -> Tensor:
+    """Return values for the pads: large ones, or ids of real tokens."""
+    generator = torch.Generator().manual_seed(0)
+    if padded.is_floating_point():
+        noise = torch.randn(
+            padded.shape, generator=generator, dtype=torch.float64
+        )
+        return (10 * noise).to(padded)
+    flat = real.flatten()
+    if not flat.numel():
+        return padded
+    chosen = torch.randint(flat.numel(), padded.shape, generator=generator)
+    return flat[chosen.to(flat.device)]
+
+
+def _widen(padded: Tensor) -> Tensor:
+    """Add columns that repeat nothing real: zeros, as most pads are."""
+    extra = padded.new_zeros(padded.shape[0], _EXTRA, *padded.shape[2:])
+    return torch.cat([padded, extra], 1)
+
+
+def _turn(outcome: _Outcome) -> _Outcome:
+    """Bring a reversed batch back to the given order."""
+    return outcome._replace(
+        results=outcome.results[::-1], inputs=outcome.inputs[::-1]
+    )
+
+
+def _join(outcomes: Iterator[_Outcome]) -> _Outcome:
+    """Put the parts of a batch together; gradients of parameters add up."""
+    results: list[Tensor] = []
+    inputs: list[Tensor] = []
+    parameters: dict[Tensor, Tensor] = {}
+    for outcome in outcomes:
+        results += outcome.results
+        inputs += outcome.inputs
+        for parameter, grad in outcome.parameters.items():
+            before = parameters.get(parameter)
+            parameters[parameter] = grad if before is None else before + grad
+    return _Outcome(results, inputs, parameters)
+
+
+def _compare(
+    test: str, base: _Outcome, new: _Outcome, modules: list[nn.Module]
+) -> Iterator[Violation]:
+    """Yield what moved by more than rounding explains."""
+    # Gradients that cancel out are small; their rounding errors are not.
+    scale = _largest(base.results)
+    moved = _worst(base.results, new.results, 1)
+    if moved is not None:
+        yield Violation(test, "result", *moved)
+        return  # its gradients moved as well; one report is enough
+    moved = _worst(base.inputs, new.inputs, 10, scale)
+    if moved is not None:
+        yield Violation(test, "gradient of the input", *moved)
+        return
+    known = list(base.parameters)
+    zero = torch.zeros(())
+    grads = [new.parameters.get(p, zero.to(p)) for p in known]
+    moved = _worst(list(base.parameters.values()), grads, 10, scale)
+    if moved is not None:
+        place, difference, allowed = moved
+        name = name_of(known[place], modules)
+        yield Violation(test, f"gradient of {name}", None, difference, allowed)
+
+
+def _worst(
+    base: list[Tensor], new: list[Tensor], leeway: float, scale: float = 0.0
+) -> tuple[int, float, float] | None:
+    """Return the place, difference and allowance of what moved most."""
+    rounding = _ROUNDING.get(base[0].dtype, 0.0) if base else 0.0
+    allowed = leeway * rounding * max(scale, _largest(base))
+    differences = [
+        _difference(one, other) for one, other in zip(base, new, strict=True)
+    ]
+    difference = max(differences, default=0.0)
+    if difference <= allowed:
+        return None
+    return differences.index(difference), difference, allowed
+
+
+def _largest(tensors: list[Tensor]) -> float:
+    """Return the largest entry that is a finite number."""
+    return max(
+        (
+            float(tensor.abs().nan_to_num(0.0, 0.0, 0.0).max())
+            for tensor in tensors
+            if tensor.numel()
+        ),
+        default=0.0,
+    )
+
+
+def _difference(one: Tensor, other: Tensor) -> float:
+    """Return the largest difference; inf for another shape or a new NaN."""
+    if one.shape != other.shape:
+        return math.inf
+    if not one.numel():
+        return 0.0
+    wide = torch.complex128 if one.is_complex() else torch.float64
+    gap = (one.to(wide) - other.to(wide)).abs()
+    same = (one == other) | (one.isnan() & other.isnan())
+    gap = gap.masked_fill(same, 0.0)
+    return float(gap.nan_to_num(math.inf, math.inf).max())
+
+
+@contextmanager
+def _put_back() -> Iterator[None]:
+    """Restore the buffers of all modules that run, and random generators."""
+    saved: dict[Tensor, Tensor] = {}
+
+    def remember(module: nn.Module, _: Any) -> None:
+        for buffer in module.buffers(recurse=False):
+            saved.setdefault(buffer, buffer.clone())
+
+    handle = register_module_forward_pre_hook(remember)
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        handle.remove()
+        with torch.no_grad():
+            for buffer, copy in saved.items():
+                buffer.copy_(copy)

@@ -1,0 +1,552 @@
+"""check_model: correct models pass, and each mistake is found."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import (
+    PackedSequence,
+    pack_padded_sequence,
+    pad_packed_sequence,
+)
+
+from packtutor import Ragged, Violation, check_model, mask_from_lengths
+
+LENGTHS = torch.tensor([2, 3, 1, 2])
+IDS = torch.tensor([[5, 6, 0], [2, 3, 4], [7, 0, 0], [3, 3, 0]])
+MASK = mask_from_lengths(LENGTHS)
+D = torch.float64
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def features(dtype=D):
+    return torch.randn(4, 3, 6, dtype=D).to(dtype)
+
+
+def packed_of(x, lengths=LENGTHS):
+    return pack_padded_sequence(
+        x, lengths, batch_first=True, enforce_sorted=False
+    )
+
+
+def names_of(violations):
+    return [violation.test for violation in violations]
+
+
+# --- correct models -------------------------------------------------------
+
+
+class Tagger(nn.Module):
+    """Ids to one output a token, packed inside."""
+
+    def __init__(self, kind, dtype=D, **options):
+        super().__init__()
+        self.embedding = nn.Embedding(8, 6, dtype=dtype)
+        self.rnn = kind(6, 5, batch_first=True, dtype=dtype, **options)
+
+    def forward(self, ids, lengths):
+        output, _ = self.rnn(packed_of(self.embedding(ids), lengths))
+        return pad_packed_sequence(
+            output, batch_first=True, total_length=ids.shape[1]
+        )[0]
+
+
+class Pooled(Tagger):
+    """The mean over the real tokens."""
+
+    def forward(self, ids, lengths):
+        output = super().forward(ids, lengths)
+        mask = mask_from_lengths(lengths, ids.shape[1])
+        return (output * mask[..., None]).sum(1) / lengths[:, None]
+
+
+class Last(Tagger):
+    """The final states of both directions, side by side."""
+
+    def forward(self, ids, lengths):
+        _, state = self.rnn(packed_of(self.embedding(ids), lengths))
+        h_n = state[0] if isinstance(state, tuple) else state
+        return torch.cat([h_n[-2], h_n[-1]], 1)
+
+
+class Attention(nn.Module):
+    """Self-attention that leaves out the pads."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(8, 6, dtype=D)
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True, dtype=D)
+
+    def forward(self, ids, mask):
+        x = self.embedding(ids)
+        return self.attention(
+            x, x, x, key_padding_mask=~mask, need_weights=False
+        )[0]
+
+
+def deep(training):
+    lstm = nn.LSTM(6, 5, 2, dropout=0.5, bidirectional=True, dtype=D)
+    return lstm.train(training)
+
+
+def normed(training):
+    return nn.BatchNorm1d(6, dtype=D).train(training)
+
+
+def ragged_lstm(dtype=D):
+    lstm = nn.LSTM(6, 5, bidirectional=True, dtype=dtype)
+
+    def run(batch):
+        return Ragged.from_packed(lstm(batch.to_packed())[0])
+
+    return run
+
+
+CORRECT = {
+    "LSTM": (lambda: Tagger(nn.LSTM), (IDS, LENGTHS)),
+    "GRU": (lambda: Tagger(nn.GRU), (IDS, LENGTHS)),
+    "RNN": (lambda: Tagger(nn.RNN), (IDS, LENGTHS)),
+    "both directions": (
+        lambda: Last(nn.LSTM, bidirectional=True),
+        (IDS, LENGTHS),
+    ),
+    "GRU, both directions": (
+        lambda: Last(nn.GRU, num_layers=2, bidirectional=True),
+        (IDS, LENGTHS),
+    ),
+    "pooled": (lambda: Pooled(nn.GRU), (IDS, LENGTHS)),
+    "float32": (lambda: Pooled(nn.LSTM, torch.float32), (IDS, LENGTHS)),
+    "attention": (Attention, (IDS, MASK)),
+    "dropout in eval": (lambda: first(deep(training=False)), "packed"),
+    "BatchNorm in eval": (
+        lambda: applied(normed(training=False)),
+        "ragged",
+    ),
+    "ragged": (ragged_lstm, "ragged"),
+    "bfloat16": (lambda: ragged_lstm(torch.bfloat16), "bfloat16"),
+    "float16": (lambda: ragged_lstm(torch.float16), "float16"),
+}
+
+
+def first(module):
+    """The outputs of a recurrent network without its states."""
+    return lambda packed: module(packed)[0]
+
+
+def applied(module):
+    """A model that treats each token alone."""
+    return lambda batch: batch.apply(module)
+
+
+def batch_of(kind):
+    if not isinstance(kind, str):
+        return kind
+    if kind in ("mask", "lengths"):
+        return features(), MASK if kind == "mask" else LENGTHS
+    dtype = getattr(torch, kind) if kind.endswith("16") else D
+    x = features(dtype)
+    batch = Ragged.from_padded(x, LENGTHS)
+    return batch.to_packed() if kind == "packed" else batch
+
+
+@pytest.mark.parametrize("name", CORRECT)
+def test_no_false_alarm(name):
+    make, kind = CORRECT[name]
+    assert check_model(make(), batch_of(kind)) == []
+
+
+def test_no_false_alarm_from_a_packed_model_with_nan_in_the_pads():
+    lstm = nn.LSTM(6, 5, batch_first=True, bidirectional=True, dtype=D)
+
+    def fn(x, lengths):
+        return lstm(packed_of(x, lengths))[1][0].transpose(0, 1)
+
+    assert check_model(fn, (features(), LENGTHS)) == []
+
+
+def test_no_false_alarm_without_a_graph():
+    with torch.no_grad():
+        assert check_model(ragged_lstm(), batch_of("ragged")) == []
+
+
+def test_a_batch_of_one_and_one_without_pads():
+    assert check_model(ragged_lstm(), Ragged(features()[0], [3])) == []
+    lengths = torch.tensor([3, 3, 3, 3])
+    assert check_model(Tagger(nn.LSTM), (IDS.clamp(1), lengths)) == []
+
+
+def test_an_empty_sequence_among_others():
+    batch = Ragged(features()[:, 0], [2, 0, 2])
+    assert check_model(lambda b: b.apply(torch.sin), batch) == []
+
+
+def test_results_that_are_numbers_of_classes():
+    def fn(ids, mask):
+        return (ids * mask).sum(1)
+
+    assert check_model(fn, (IDS, MASK)) == []
+    found = check_model(lambda ids, mask: ids.sum(1), (IDS, MASK))
+    assert "pad values" in names_of(found)
+
+
+# --- mistakes -------------------------------------------------------------
+
+
+def embed():
+    return nn.Embedding(8, 6, dtype=D)
+
+
+def over_pads(part, kind=nn.LSTM, **options):
+    table, rnn = embed(), kind(6, 5, batch_first=True, dtype=D, **options)
+    return lambda ids, lengths: part(rnn(table(ids)))
+
+
+def sort_and_forget():
+    table, lstm = embed(), nn.LSTM(6, 5, batch_first=True, dtype=D)
+
+    def fn(ids, lengths):
+        lengths, order = lengths.sort(descending=True)
+        x = table(ids[order])
+        packed = pack_padded_sequence(x, lengths, batch_first=True)
+        return lstm(packed)[1][0][-1]
+
+    return fn
+
+
+def mean_over_time():
+    table = embed()
+    return lambda ids, lengths: table(ids).mean(1)
+
+
+def maximum_over_time():
+    table = embed()
+    return lambda ids, lengths: table(ids).amax(1)
+
+
+def softmax_over_time():
+    table = embed()
+
+    def fn(ids, mask):
+        x = table(ids)
+        weights = x.sum(2).softmax(1)
+        return (weights[..., None] * x).sum(1)
+
+    return fn
+
+
+def multiply_by_the_mask():
+    lstm = nn.LSTM(6, 5, batch_first=True, dtype=D)
+    return lambda x, mask: (lstm(x)[0] * mask[..., None]).sum(1)
+
+
+def select_after_the_network():
+    lstm = nn.LSTM(6, 5, batch_first=True, dtype=D)
+    return lambda x, lengths: Ragged.from_padded(lstm(x)[0], lengths)
+
+
+def view_states():
+    lstm = nn.LSTM(6, 5, 2, bidirectional=True, dtype=D)
+    return lambda packed: lstm(packed)[1][0].reshape(4, -1)
+
+
+def last_column():
+    table, rnn = embed(), nn.GRU(6, 5, batch_first=True, dtype=D)
+
+    def fn(ids, lengths):
+        output = rnn(packed_of(table(ids), lengths))[0]
+        return pad_packed_sequence(output, batch_first=True)[0][:, -1]
+
+    return fn
+
+
+def remember_the_state():
+    lstm, kept = nn.LSTM(6, 5, dtype=D), []
+
+    def fn(packed):
+        output, state = lstm(packed, kept[-1] if kept else None)
+        kept.append(tuple(part.detach() for part in state))
+        return output
+
+    return fn
+
+
+def squeeze_away():
+    table = embed()
+    return lambda ids, mask: (table(ids) * mask[..., None]).sum(1).squeeze()
+
+
+MISTAKES = {
+    "LSTM over pads, state": (
+        lambda: over_pads(lambda out: out[1][0][-1]),
+        (IDS, LENGTHS),
+        "pad values",
+    ),
+    "GRU over pads, state": (
+        lambda: over_pads(lambda out: out[1][-1], nn.GRU),
+        (IDS, LENGTHS),
+        "extra padding",
+    ),
+    "backward direction over pads": (
+        lambda: over_pads(lambda out: out[0], bidirectional=True),
+        (IDS, LENGTHS),
+        "pad values",
+    ),
+    "mean over T": (mean_over_time, (IDS, LENGTHS), "extra padding"),
+    "maximum over T": (maximum_over_time, (IDS, LENGTHS), "pad values"),
+    "softmax over T": (softmax_over_time, (IDS, MASK), "extra padding"),
+    "masked by multiplying": (multiply_by_the_mask, "mask", "NaN in pads"),
+    "selected too late": (select_after_the_network, "lengths", "NaN in pads"),
+    "output[:, -1]": (last_column, (IDS, LENGTHS), "alone"),
+    "order not restored": (sort_and_forget, (IDS, LENGTHS), "order"),
+    "h_n.view(B, -1)": (view_states, "packed", "split"),
+    "state kept": (remember_the_state, "packed", "repeat"),
+    "dropout": (lambda: first(deep(training=True)), "packed", "repeat"),
+    "BatchNorm in training": (
+        lambda: applied(normed(training=True)),
+        "ragged",
+        "split",
+    ),
+    "mean over the batch": (
+        lambda: lambda b: b.apply(lambda values: values - values.mean(0)),
+        "ragged",
+        "alone",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_found(name):
+    make, kind, test = MISTAKES[name]
+    batch = batch_of(kind)
+    found = check_model(make(), batch)
+    assert test in names_of(found)
+    for violation in found:
+        assert violation.difference > violation.allowed
+        assert violation.changed in str(violation)
+        assert violation.cause in repr(violation)
+
+
+def test_the_sequence_that_moved_is_named():
+    def fn(ids, lengths):
+        result = ids.double()[:, :1].clone()
+        result[2] += ids[2, -1]  # sequence 2 alone reads a pad
+        return result
+
+    found = check_model(fn, (IDS, LENGTHS))
+    (violation,) = (v for v in found if v.test == "pad values")
+    assert violation.sequence == 2
+    assert violation.what == "result"
+    assert 1 < violation.difference < 10
+    assert "the result of sequence 2 moved by" in str(violation)
+
+
+def test_only_a_gradient_moves():
+    lstm = nn.LSTM(6, 5, batch_first=True, dtype=D)
+
+    def fn(x, lengths):
+        return Ragged.from_padded(lstm(x)[0], lengths)
+
+    found = check_model(fn, (features(), LENGTHS))
+    assert names_of(found) == ["NaN in pads"]
+    assert found[0].what == "gradient of the input"
+    assert math.isinf(found[0].difference)
+    assert "became NaN or infinite" in str(found[0])
+
+
+class LeakyGradient(torch.autograd.Function):
+    """Return x; give back a gradient scaled by the batch's size."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * len(grad)
+
+
+def test_a_gradient_of_a_parameter_is_named():
+    table = embed()
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = table
+
+        def forward(self, ids, lengths):
+            x = LeakyGradient.apply(self.table(ids))
+            return Ragged.from_padded(x, lengths)
+
+    model = Model()
+
+    def around(ids, lengths):
+        return model(ids, lengths)
+
+    for fn in (model, model.forward, around):
+        found = check_model(fn, (IDS, LENGTHS))
+        assert names_of(found) == ["split", "alone"]
+        assert found[0].what == "gradient of table.weight"
+        assert found[0].sequence is None
+    unnamed = check_model(hidden, (IDS, LENGTHS))
+    assert unnamed == []
+    HIDDEN[0] = model
+    found = check_model(hidden, (IDS, LENGTHS))
+    assert found[0].what == "gradient of a parameter of shape (8, 6)"
+
+
+def hidden(ids, lengths):
+    return HIDDEN[0](ids, lengths)
+
+
+HIDDEN = [Ragged.from_padded]
+
+
+def test_a_changed_call_that_fails_is_a_finding():
+    def fn(ids, lengths):
+        if len(ids) == 1:
+            raise RuntimeError("no batch of one\nsecond line")
+        return ids.double()[:, 0]
+
+    (violation,) = check_model(fn, (IDS, LENGTHS))
+    assert violation.test == "alone"
+    assert violation.error == "RuntimeError: no batch of one"
+    assert "could not be computed (RuntimeError: no b" in str(violation)
+
+
+def test_another_shape_is_a_finding():
+    def fn(ids, lengths):
+        return ids.double()[:, :1].expand(-1, 1 + (len(ids) > 1))
+
+    (violation,) = check_model(fn, (IDS, LENGTHS))
+    assert violation.test == "alone"
+    assert math.isinf(violation.difference)
+
+
+def test_a_model_that_refuses_more_columns_is_a_finding():
+    def fn(ids, lengths):
+        if ids.shape[1] > 3:
+            raise ValueError("too wide")
+        return ids.double()[:, 0]
+
+    (violation,) = check_model(fn, (IDS, LENGTHS))
+    assert violation.test == "extra padding"
+    assert violation.error == "ValueError: too wide"
+
+
+def test_a_batch_of_empty_sequences():
+    ids = torch.zeros(2, 2, dtype=torch.int64)
+    assert check_model(lambda ids, n: ids.sum(1) * 0, (ids, [0, 0])) == []
+
+
+def test_a_name_without_a_value_is_passed_over():
+    def fn(ids, lengths):
+        return ids.double()[:, 0] if len(ids) else later
+
+    if not len(IDS):
+        later = fn
+    assert check_model(fn, (IDS, LENGTHS)) == []
+
+
+# --- what is left alone ---------------------------------------------------
+
+
+def test_nothing_is_changed():
+    norm = normed(training=True)
+    model = Tagger(nn.LSTM)
+    ids, lengths = IDS.clone(), LENGTHS.clone()
+    before = norm.running_mean.clone(), torch.get_rng_state()
+    check_model(model, (ids, lengths))
+    check_model(lambda b: b.apply(norm), batch := batch_of("ragged"))
+    torch.set_rng_state(before[1])
+    check_model(lambda b: b.apply(lambda v: norm(v)), batch)  # noqa: PLW0108
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert torch.equal(norm.running_mean, before[0])
+    assert int(norm.num_batches_tracked) == 0
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(ids, IDS)
+    assert torch.equal(lengths, LENGTHS)
+
+
+def test_inputs_that_want_gradients_are_not_touched():
+    x = features().requires_grad_()
+    check_model(select_after_the_network(), (x, LENGTHS))
+    assert x.grad is None
+
+
+# --- bad input ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fn", "batch", "error", "text"),
+    [
+        (3, (IDS, LENGTHS), TypeError, "fn is of type int; it must be a f"),
+        (len, IDS, TypeError, "batch is of type Tensor; it must be a Ragged"),
+        (len, (IDS,), TypeError, "batch is of type tuple; it must be"),
+        (len, ([1], [1]), TypeError, r"batch\[0\] is of type list"),
+        (len, (IDS, [4, 1, 1, 1]), ValueError, r"lengths\[0\] is 4"),
+        (len, (IDS, [1, 1]), ValueError, "lengths has 2 entries"),
+        (len, (IDS, ~MASK), ValueError, r"mask\[0\] has a real token after"),
+        (
+            len,
+            Ragged(torch.zeros(0, 2), []),
+            ValueError,
+            "batch has no sequence",
+        ),
+        (
+            lambda ids, lengths: ids.double().sum(),
+            (IDS, LENGTHS),
+            ValueError,
+            r"fn returned a tensor of shape \(\) for 4 sequences",
+        ),
+        (
+            lambda ids, lengths: ids[:1],
+            (IDS, LENGTHS),
+            ValueError,
+            r"shape \(1, 3\) for 4 sequences; its first axis must be the b",
+        ),
+        (
+            lambda ids, lengths: (ids, lengths),
+            (IDS, LENGTHS),
+            TypeError,
+            "fn returned a tuple; it must return one tensor",
+        ),
+        (
+            lambda ids, lengths: Ragged(ids.flatten()[:4], [1, 1, 1, 1]),
+            (IDS, LENGTHS),
+            ValueError,
+            "fn returned a batch with other lengths than it was given",
+        ),
+    ],
+)
+def test_bad_input(fn, batch, error, text):
+    with pytest.raises(error, match=text):
+        check_model(fn, batch)
+
+
+def test_a_model_that_fails_on_the_batch_as_it_is_raises():
+    def fn(ids, lengths):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        check_model(fn, (IDS, LENGTHS))
+
+
+def test_a_malformed_packed_batch_is_refused():
+    packed = PackedSequence(torch.zeros(5, 6), torch.tensor([3, 3]))
+    with pytest.raises(ValueError, match="adds up to 6"):
+        check_model(lambda p: p, packed)
+
+
+def test_a_violation_can_be_read():
+    violation = Violation("order", "result", 1, 0.25, 1e-8)
+    assert str(violation) == (
+        "order: the batch was given in reverse order, and the result of "
+        "sequence 1 moved by 0.25, where rounding explains 1e-08. Usual "
+        "cause: rows were sorted and not restored, or a state stands in "
+        "another order than the batch."
+    )
