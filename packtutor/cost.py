@@ -116,7 +116,7 @@ def padding_fraction(lengths: Lengths, batch_size: int | None = None) -> float:
 
 
 def dot_cost(lengths: Lengths, *, columns: int = 1) -> CostComparison:
-    """Count one matrix product over the time axis, as the article does.
+    """Count one matrix product over the time axis, as chapter 2 does.
 
     Each sequence is one row of numbers that meets a matrix of ``columns``
     columns. A row of n cells takes n multiplications and n - 1 additions a

@@ -58,8 +58,9 @@ _CAUSES = {
     "another order than the batch",
     "split": "sequences see each other: BatchNorm in training mode, a mean "
     "over the batch, batch and time mixed up",
-    "alone": "sequences see each other or the pads that the longest one "
-    "makes, or squeeze() drops the axis of a batch of one",
+    "alone": "sequences see each other, as in BatchNorm in training mode, or "
+    "the pads that the longest one makes, or squeeze() drops the axis of a "
+    "batch of one",
 }
 
 
@@ -241,8 +242,12 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
 
     Not for:
         Models that are meant to mix sequences, such as contrastive losses.
-        On a GPU, cuDNN gives no gradients in eval mode: call it under
-        ``torch.no_grad()``, which checks the results alone.
+        States or labels that ``fn`` closes over do not travel with the
+        sequences: make them part of the batch. A mistake that depends on the
+        sequence alone, such as the wrong layer of ``h_n``, moves nothing:
+        compare with ``one_by_one``. On a GPU, cuDNN gives no gradients in
+        eval mode: call it under ``torch.no_grad()``, which checks the
+        results alone.
     """
     if not callable(fn):
         raise TypeError(

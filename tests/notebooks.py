@@ -11,7 +11,9 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
-CHAPTERS = sorted(BOOK.glob("*.ipynb"))
+CHAPTERS = sorted(BOOK.glob("[0-9]*.ipynb"))
+MISTAKES = sorted((BOOK / "mistakes").glob("[0-9]*.ipynb"))
+NOTEBOOKS = [*CHAPTERS, *MISTAKES]
 
 
 @dataclass
@@ -110,8 +112,15 @@ def source_lines(cell: Any) -> list[str]:
     return [line for line in cell.source.splitlines() if line.strip()]
 
 
+def python_source(cell: Any) -> str:
+    """A code cell as plain Python, without magics and without windows."""
+    source = re.sub(r"^%.*\n", "", cell.source)
+    return re.sub(r"^.*\bplt\.show\(\)$", "", source, flags=re.M)
+
+
 def plain(prose: str) -> str:
-    """Markdown without links' targets, inline maths and table rules."""
+    """Markdown without quotes, links' targets, maths and table rules."""
+    prose = re.sub(r"^>.*$", "", prose, flags=re.M)
     prose = re.sub(r"\]\([^)]*\)", "]", prose)
     prose = re.sub(r"\$[^$]*\$", " ", prose)
     return re.sub(r"^\|[-|: ]+\|$", "", prose, flags=re.M)

@@ -18,6 +18,8 @@ import pytest
 from notebooks import (
     BOOK,
     CHAPTERS,
+    MISTAKES,
+    NOTEBOOKS,
     Section,
     code_cells,
     images,
@@ -25,6 +27,7 @@ from notebooks import (
     numbers,
     output_text,
     plain,
+    python_source,
     read,
     sections,
     source_lines,
@@ -46,13 +49,20 @@ TAGS = {
 each_chapter = pytest.mark.parametrize(
     "path", CHAPTERS, ids=[path.stem for path in CHAPTERS]
 )
+each_mistakes_page = pytest.mark.parametrize(
+    "path", MISTAKES, ids=[path.stem for path in MISTAKES]
+)
+each_notebook = pytest.mark.parametrize(
+    "path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS]
+)
 
 
 def test_there_are_chapters_and_the_contents_list_them() -> None:
     assert len(CHAPTERS) >= 5
     contents = (BOOK.parent / "_toc.yml").read_text(encoding="utf-8")
-    for page in [*CHAPTERS, *BOOK.glob("*.md")]:
-        assert f"book/{page.stem}\n" in contents + "\n", page.name
+    for page in [*NOTEBOOKS, *BOOK.glob("*.md")]:
+        name = page.relative_to(BOOK).with_suffix("").as_posix()
+        assert f"book/{name}\n" in contents + "\n", name
 
 
 # --- the template ---------------------------------------------------------
@@ -90,7 +100,7 @@ def test_aims_can_be_checked_and_time_is_given(path: Path) -> None:
     assert re.search(r"About \d+ minutes\. It builds on .+\.", aims)
 
 
-@each_chapter
+@each_notebook
 def test_one_cell_imports_all(path: Path) -> None:
     first, *rest = code_cells(read(path))
     assert first.source.startswith("%xmode Minimal\n")
@@ -113,14 +123,14 @@ def test_recap_has_its_table(path: Path) -> None:
     assert len(re.findall(r"^- ", recap.prose, flags=re.M)) >= 3
 
 
-@each_chapter
+@each_notebook
 def test_each_source_has_a_line(path: Path) -> None:
     prose = _section(path, "Where this comes from").prose
     for line in prose.splitlines():
         assert re.fullmatch(r"- \[[^]]+\]\([^)]+\): .{15,}\.", line), line
 
 
-@each_chapter
+@each_notebook
 def test_each_code_cell_is_announced(path: Path) -> None:
     previous = None
     for cell in read(path).cells:
@@ -132,7 +142,7 @@ def test_each_code_cell_is_announced(path: Path) -> None:
         previous = cell
 
 
-@each_chapter
+@each_notebook
 def test_plain_markdown_only(path: Path) -> None:
     for cell in read(path).cells:
         assert cell.cell_type in ("markdown", "code")
@@ -145,7 +155,7 @@ def test_plain_markdown_only(path: Path) -> None:
 # --- the limits -----------------------------------------------------------
 
 
-@each_chapter
+@each_notebook
 def test_limits(path: Path) -> None:
     notebook = read(path)
     cells = code_cells(notebook)
@@ -161,7 +171,7 @@ def test_limits(path: Path) -> None:
     assert path.stat().st_size <= 150_000
 
 
-@each_chapter
+@each_notebook
 def test_outputs_are_short(path: Path) -> None:
     figures = 0
     for cell in code_cells(read(path)):
@@ -173,7 +183,7 @@ def test_outputs_are_short(path: Path) -> None:
     assert figures <= 4
 
 
-@each_chapter
+@each_notebook
 def test_long_functions_belong_to_the_package(path: Path) -> None:
     for cell in code_cells(read(path)):
         for body in re.split(r"^(?=def )", cell.source, flags=re.M):
@@ -195,12 +205,12 @@ def check_stored(notebook: Any) -> None:
     assert counts == list(range(1, len(counts) + 1))
 
 
-@each_chapter
+@each_notebook
 def test_every_cell_was_run_in_order(path: Path) -> None:
     check_stored(read(path))
 
 
-@each_chapter
+@each_notebook
 def test_a_stripped_chapter_is_refused(path: Path) -> None:
     notebook = read(path)
     for cell in code_cells(notebook):
@@ -209,8 +219,8 @@ def test_a_stripped_chapter_is_refused(path: Path) -> None:
         check_stored(notebook)
 
 
-@each_chapter
-def test_notebook_is_normalised(path: Path) -> None:
+def check_normal(path: Path) -> None:
+    """Raise unless a notebook is as `make execute` leaves it."""
     notebook = read(path)
     assert set(notebook.metadata) <= {"kernelspec", "language_info"}
     assert notebook.metadata.language_info == {"name": "python"}
@@ -221,8 +231,22 @@ def test_notebook_is_normalised(path: Path) -> None:
         assert hidden == ("solution" in tags(cell))
         assert tags(cell) <= TAGS
     text = path.read_text(encoding="utf-8")
-    written = nbformat.writes(notebook, indent=1).rstrip("\n") + "\n"
-    assert text == written
+    assert text == nbformat.writes(notebook, indent=1).rstrip("\n") + "\n"
+
+
+@each_notebook
+def test_notebook_is_normalised(path: Path) -> None:
+    try:
+        check_normal(path)
+    except AssertionError:
+        name = path.relative_to(BOOK).as_posix()
+        start = name.partition("_")[0]
+        pytest.fail(
+            f"{name} is not as make execute leaves it; was it saved by "
+            f"Jupyter? Run make execute CHAPTER={start}, or take "
+            f"the stored one back with git restore book/{name}",
+            pytrace=False,
+        )
 
 
 NEVER = {
@@ -237,7 +261,7 @@ NEVER = {
 }
 
 
-@each_chapter
+@each_notebook
 @pytest.mark.parametrize("what", NEVER)
 def test_outputs_hold_on_every_machine(path: Path, what: str) -> None:
     for cell in code_cells(read(path)):
@@ -245,7 +269,7 @@ def test_outputs_hold_on_every_machine(path: Path, what: str) -> None:
         assert not found, f"{what}: {found}"
 
 
-@each_chapter
+@each_notebook
 def test_only_announced_errors_and_no_stderr(path: Path) -> None:
     for cell in code_cells(read(path)):
         kinds = {output.output_type for output in cell.outputs}
@@ -253,7 +277,7 @@ def test_only_announced_errors_and_no_stderr(path: Path) -> None:
         assert all(o.get("name") != "stderr" for o in cell.outputs)
 
 
-@each_chapter
+@each_notebook
 def test_ignored_outputs_are_figures(path: Path) -> None:
     for cell in code_cells(read(path)):
         if images(cell) or "nbval-ignore-output" in tags(cell):
@@ -296,8 +320,7 @@ def test_checks_fail_on_stubs_and_pass_on_solutions(path: Path) -> None:
     """Run the chapter's own cells, then each check both ways."""
     space: dict[str, Any] = {"__name__": "chapter"}
     for cell in code_cells(read(path)):
-        source = cell.source.replace("%xmode Minimal\n", "")
-        source = re.sub(r"^.*\bplt\.show\(\)$", "", source, flags=re.M)
+        source = python_source(cell)
         if images(cell):
             continue
         if "check" in tags(cell):
@@ -333,6 +356,14 @@ def test_every_number_in_the_prose_comes_from_a_cell(path: Path) -> None:
     for part in parts:
         own = part.heading.endswith("?") or part.heading == "Common mistake"
         cells = part.code if own else everywhere
+        assert not _unproved(part, cells), part.heading
+
+
+@each_mistakes_page
+def test_every_number_about_a_mistake_comes_from_its_cells(path: Path) -> None:
+    opening, *parts = sections(read(path))
+    for part in parts:
+        cells = [*opening.code, *part.code]
         assert not _unproved(part, cells), part.heading
 
 

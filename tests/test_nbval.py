@@ -1,4 +1,4 @@
-"""Prove that nbval bites: one changed digit must make a chapter fail."""
+"""Prove that nbval bites: one changed digit must make a notebook fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from notebooks import CHAPTERS, ROOT, code_cells, read, tags
+from notebooks import NOTEBOOKS, ROOT, code_cells, read, tags
 
 
 def change_one_digit(notebook: Any) -> int:
@@ -33,11 +33,11 @@ def change_one_digit(notebook: Any) -> int:
     raise AssertionError("the chapter prints no digit")
 
 
-def test_nbval_finds_one_changed_digit_in_each_chapter(
+def test_nbval_finds_one_changed_digit_in_each_notebook(
     tmp_path: Path,
 ) -> None:
     changed = {}
-    for path in CHAPTERS:
+    for path in NOTEBOOKS:
         notebook = read(path)
         changed[path.stem] = change_one_digit(notebook)
         nbformat.write(notebook, tmp_path / path.name)

@@ -1,7 +1,7 @@
 """Run chapters again, in place, and store what they print.
 
-    python tools/execute.py          every chapter
-    python tools/execute.py 03 04    those whose names start so
+    python tools/execute.py                every notebook of the book
+    python tools/execute.py 03 mistakes/2  those whose names start so
 
 A chapter is replaced whole, after its last cell has run, or not at all.
 """
@@ -88,20 +88,25 @@ def execute(path: Path) -> float:
 
 def main(starts: list[str]) -> int:
     """Run the chapters whose names start with one of `starts`, or all."""
-    chapters = sorted(BOOK.glob("*.ipynb"))
+    chapters = {
+        path.relative_to(BOOK).as_posix(): path
+        for path in sorted(BOOK.rglob("[0-9]*.ipynb"))
+        if ".ipynb_checkpoints" not in path.parts
+    }
     for start in starts:
-        if not any(path.name.startswith(start) for path in chapters):
-            print(f"no chapter in book/ starts with {start}")
+        if not any(name.startswith(start) for name in chapters):
+            print(f"no chapter in book/ starts with {start}; there are:")
+            print("", *chapters, sep="\n  ")
             return 2
-    for path in chapters:
-        if starts and not path.name.startswith(tuple(starts)):
+    for name, path in chapters.items():
+        if starts and not name.startswith(tuple(starts)):
             continue
         try:
             seconds = execute(path)
         except CellExecutionError as error:
-            print(f"{path.name}: left as it was\n{error}")
+            print(f"{name}: left as it was\n{error}")
             return 1
-        print(f"{path.name}: {seconds:.1f} s")
+        print(f"{name}: {seconds:.1f} s")
     return 0
 
 
