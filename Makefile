@@ -31,11 +31,11 @@ setup:
 	stop() { echo "make: $$1" >&2; exit 1; }; \
 	command -v "$(PYTHON)" >/dev/null 2>&1 \
 	    || stop "$(PYTHON) was not found: install Python 3.11 or later, or run make PYTHON=/path/to/python"; \
-	"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 11))" \
-	    || stop "$(PYTHON) is older than Python 3.11: run make PYTHON=/path/to/a/later/python"; \
+	"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
+	    || stop "$(PYTHON) is no Python of version 3.11 or later: run make PYTHON=/path/to/python"; \
 	"$(PYTHON)" -c "import ensurepip, venv" 2>/dev/null \
 	    || stop "$(PYTHON) lacks venv: on Debian or Ubuntu, apt install python3-venv"; \
-	echo "make: setting up .venv (once, some minutes)"; \
+	echo "make: setting up .venv anew (once, some minutes)"; \
 	rm -f .venv/installed; \
 	"$(PYTHON)" -m venv --clear .venv \
 	    && "$(PY)" -m pip install --quiet -c "$(CONSTRAINTS)" -e ".[figures,book,test]" \
@@ -73,6 +73,8 @@ lint: setup
 serve: setup
 	@if [ ! -f _build/done ] || [ -n "$$(find book packtutor _config.yml _toc.yml pyproject.toml CHANGELOG.md -newer _build/done ! -name __pycache__ ! -name '*.pyc')" ]; then \
 	    $(MAKE) --no-print-directory book; fi
+	@"$(PY)" -c "import socket; socket.create_server(('127.0.0.1', $(PORT))).close()" 2>/dev/null \
+	    || { echo "make: port $(PORT) cannot be used: try make serve PORT=8001" >&2; exit 1; }
 	@echo "http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
 	@"$(PY)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
 

@@ -21,7 +21,7 @@ try:
     from PIL import Image
 except ImportError as error:
     raise ImportError(
-        "packtutor.figures needs matplotlib: pip install 'packtutor[figures]'"
+        "packtutor.figures needs matplotlib: pip install matplotlib"
     ) from error
 
 from packtutor import _charts, _pictures

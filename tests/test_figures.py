@@ -501,9 +501,6 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with refusal(
         ImportError,
-        (
-            "packtutor.figures needs matplotlib: "
-            "pip install 'packtutor[figures]'"
-        ),
+        ("packtutor.figures needs matplotlib: pip install matplotlib"),
     ):
         importlib.import_module(figures.__name__)

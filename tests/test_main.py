@@ -303,7 +303,7 @@ def test_a_figure_without_matplotlib(tmp_path, monkeypatch):
     assert explain(*DOCS) == EXPLAINED
     assert refuse(*DOCS, "--figure", str(tmp_path / "batch.png")) == (
         "packtutor: packtutor.figures needs matplotlib: "
-        "pip install 'packtutor[figures]'\n"
+        "pip install matplotlib\n"
     )
     assert list(tmp_path.iterdir()) == []
 
