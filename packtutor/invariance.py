@@ -273,8 +273,8 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
                 found.append(
                     Violation(test, "result", None, math.inf, 0.0, text)
                 )
-                continue
-            found += _compare(test, base, outcome, modules)
+            else:
+                found += _compare(test, base, outcome, modules)
             if test == "repeat" and found:
                 break  # nothing can be told from the other tests
     return found

@@ -418,6 +418,19 @@ def test_a_changed_call_that_fails_is_a_finding():
     assert "could not be computed (RuntimeError: no b" in str(violation)
 
 
+def test_nothing_more_is_told_of_a_model_that_fails_the_second_time():
+    lstm, kept = nn.LSTM(6, 5, dtype=D), []
+
+    def fn(batch):  # carries its state from batch to batch
+        output, state = lstm(batch.to_packed(), kept[-1] if kept else None)
+        kept.append(tuple(part.detach()[:, :1] for part in state))
+        return Ragged.from_packed(output)
+
+    (violation,) = check_model(fn, batch_of("ragged"))
+    assert violation.test == "repeat"
+    assert violation.error.startswith("RuntimeError: ")
+
+
 def test_another_shape_is_a_finding():
     def fn(ids, lengths):
         return ids.double()[:, :1].expand(-1, 1 + (len(ids) > 1))
