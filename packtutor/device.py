@@ -96,6 +96,9 @@ def make_repeatable(seed: int = 0) -> torch.Generator:
     torch.use_deterministic_algorithms(mode=True)
     torch.backends.cudnn.benchmark = False
     backends: Any = torch.backends  # its types lag behind its attributes
+    # The older names of the same settings too: torch.export reads them, and
+    # PyTorch raises where the old and the new ones disagree.
+    backends.cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = False
     backends.cudnn.rnn.fp32_precision = "ieee"
     backends.cudnn.conv.fp32_precision = "ieee"
     backends.cuda.matmul.fp32_precision = "ieee"

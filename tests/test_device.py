@@ -77,6 +77,9 @@ def test_the_settings_make_runs_repeat(monkeypatch):
     assert torch.backends.cudnn.rnn.fp32_precision == "ieee"
     assert torch.backends.cudnn.conv.fp32_precision == "ieee"
     assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    # PyTorch's own code reads these, and raises if they disagree.
+    assert torch.backends.cudnn.allow_tf32 is False
+    assert torch.backends.cuda.matmul.allow_tf32 is False
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
