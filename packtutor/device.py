@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import torch
@@ -97,8 +98,11 @@ def make_repeatable(seed: int = 0) -> torch.Generator:
     torch.backends.cudnn.benchmark = False
     backends: Any = torch.backends  # its types lag behind its attributes
     # The older names of the same settings too: torch.export reads them, and
-    # PyTorch raises where the old and the new ones disagree.
-    backends.cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = False
+    # PyTorch raises where the old and the new ones disagree. PyTorch 2.9 warns
+    # of the old ones.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        backends.cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = False
     backends.cudnn.rnn.fp32_precision = "ieee"
     backends.cudnn.conv.fp32_precision = "ieee"
     backends.cuda.matmul.fp32_precision = "ieee"
