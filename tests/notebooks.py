@@ -80,6 +80,11 @@ def sections(notebook: Any) -> list[Section]:
     return found
 
 
+def slug(heading: str) -> str:
+    """The anchor that the site gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def output_text(cell: Any) -> str:
     """All that a reader sees below a code cell, images left out."""
     parts: list[str] = []

@@ -195,7 +195,9 @@ def test_front_page_lists_the_chapters_by_their_titles() -> None:
     for path in CHAPTERS:
         title = sections(read(path))[0].heading
         number = int(path.stem[:2])
-        assert f"[{number} {title}]({path.name})" in text
+        # The walk-through is numbered; what follows it is read in any order.
+        name = f"{number} {title}" if number <= 5 else title
+        assert f"[{name}]({path.name})" in text
 
 
 def test_explain_prints_what_the_readme_shows() -> None:
