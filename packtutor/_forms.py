@@ -98,6 +98,12 @@ def as_form(batch: Any) -> tuple[Form, Ragged, Tensor | None]:
     kind = "lengths"
     if isinstance(second, Tensor) and second.dtype == torch.bool:
         kind, second = "mask", lengths_from_mask(second)
+    elif isinstance(second, Tensor) and second.dim() == 2:
+        raise TypeError(
+            f"batch[1] has shape {tuple(second.shape)} and dtype "
+            f"{second.dtype}; a mask must be of bool: call .bool(), and give "
+            f"fn what it takes"
+        )
     return Form(kind), Ragged.from_padded(padded, second), padded
 
 

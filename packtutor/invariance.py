@@ -54,8 +54,8 @@ _CAUSES = {
     "them, and NaN times 0 is NaN: pack, select or fill them before",
     "extra padding": "the width of the padded tensor counts: a mean over T, "
     "a softmax without the mask, output[:, -1]",
-    "order": "rows were sorted and not restored, or a state stands in "
-    "another order than the batch",
+    "order": "rows were sorted and not restored, a state stands in another "
+    "order than the batch, or the first axis is not the batch",
     "split": "sequences see each other: BatchNorm in training mode, a mean "
     "over the batch, batch and time mixed up",
     "alone": "sequences see each other, as in BatchNorm in training mode, or "
@@ -283,22 +283,27 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
 def _find_time(trial: _Trial, result: Any) -> Form:
     """Find out whether the second axis of a tensor result is time.
 
-    It is if it grows and shrinks with the batch's columns.
+    It is if it grows with the batch's columns, or if it shrinks where the
+    longest sequences are left out, as when a model unpacks to its own width.
     """
     form, batch = trial.form, trial.batch
-    rows = list(range(len(batch)))
-    longest = batch.max_length
-    before, after = max(trial.columns, longest), trial.columns + _EXTRA
-    if not form.has_pads:
-        rows = [i for i in rows if 0 < batch.lengths[i] < longest] or rows
-        after = batch.index_select(rows).max_length
-    try:
-        other, _ = trial.call(rows, after)
-    except Exception:  # noqa: BLE001 (the tests will meet it again)
-        return form
-    return form._replace(
-        per_token=is_per_token(result, other, (before, after))
-    )
+    every, longest = list(range(len(batch))), batch.max_length
+    shorter = [i for i in every if 0 < batch.lengths[i] < longest]
+    trials = []
+    if form.has_pads:
+        before, after = max(trial.columns, longest), trial.columns + _EXTRA
+        trials.append((every, after, (before, after)))
+    if shorter:
+        after = batch.index_select(shorter).max_length
+        trials.append((shorter, 0, (longest, after)))
+    for rows, columns, widths in trials:
+        try:
+            other, _ = trial.call(rows, columns)
+        except Exception:  # noqa: BLE001, S112 (the tests will meet it again)
+            continue
+        if is_per_token(result, other, widths):
+            return form._replace(per_token=True)
+    return form
 
 
 def _changed(

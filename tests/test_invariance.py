@@ -169,6 +169,20 @@ def test_no_false_alarm_from_a_packed_model_with_nan_in_the_pads():
     assert check_model(fn, (features(), LENGTHS)) == []
 
 
+def test_no_false_alarm_from_a_model_that_unpacks_to_its_own_width():
+    table, lstm = embed(), nn.LSTM(6, 5, batch_first=True, dtype=D)
+
+    def fn(ids, lengths):
+        output, _ = lstm(packed_of(table(ids), lengths))
+        return pad_packed_sequence(output, batch_first=True)[0]
+
+    assert check_model(fn, (IDS, LENGTHS)) == []
+    wide = nn.functional.pad(IDS, (0, 2))
+    assert check_model(fn, (wide, LENGTHS)) == []
+    equal = IDS.clamp(1), torch.tensor([3, 3, 3, 3])
+    assert check_model(fn, equal) == []
+
+
 def test_no_false_alarm_without_a_graph():
     with torch.no_grad():
         assert check_model(ragged_lstm(), batch_of("ragged")) == []
@@ -503,6 +517,7 @@ def test_inputs_that_want_gradients_are_not_touched():
         (len, ([1], [1]), TypeError, r"batch\[0\] is of type list"),
         (len, (IDS, [4, 1, 1, 1]), ValueError, r"lengths\[0\] is 4"),
         (len, (IDS, [1, 1]), ValueError, "lengths has 2 entries"),
+        (len, (IDS, MASK.long()), TypeError, "a mask must be of bool"),
         (len, (IDS, ~MASK), ValueError, r"mask\[0\] has a real token after"),
         (
             len,
@@ -560,6 +575,6 @@ def test_a_violation_can_be_read():
     assert str(violation) == (
         "order: the batch was given in reverse order, and the result of "
         "sequence 1 moved by 0.25, where rounding explains 1e-08. Usual "
-        "cause: rows were sorted and not restored, or a state stands in "
-        "another order than the batch."
+        "cause: rows were sorted and not restored, a state stands in "
+        "another order than the batch, or the first axis is not the batch."
     )
