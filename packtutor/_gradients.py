@@ -18,7 +18,10 @@ def add_up_fixed(results: list[Tensor]) -> Tensor | None:
     total: Tensor | None = None
     for result in results:
         if result.requires_grad and result.numel():
-            flat = result.flatten()
+            parts = (
+                torch.view_as_real(result) if result.is_complex() else result
+            )
+            flat = parts.flatten()
             places = torch.arange(1, flat.numel() + 1, device=flat.device)
             part = (flat * places.double().cos().to(flat.dtype)).sum()
             total = part if total is None else total + part
@@ -35,10 +38,16 @@ def leaves(loss: Tensor) -> list[Tensor]:
         if node is None or node in seen:
             continue
         seen.add(node)
-        if hasattr(node, "variable"):
+        # By its type: a function of the user's may have a variable too.
+        if type(node).__name__ == "AccumulateGrad":
             found.append(node.variable)
         waiting += [following for following, _ in node.next_functions]
     return found
+
+
+def dense(grad: Tensor) -> Tensor:
+    """Return a gradient as a dense tensor; an embedding's may be sparse."""
+    return grad.to_dense() if grad.is_sparse else grad
 
 
 def modules_behind(fn: Callable[..., Any]) -> list[nn.Module]:

@@ -9,31 +9,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 
+from packtutor._differences import (
+    Moved,
+    coarsest,
+    find_moved,
+    largest,
+    result_allowances,
+    typical_size,
+)
 from packtutor._forms import Form, as_form, is_per_token
 from packtutor._gradients import (
     add_up_fixed,
+    dense,
     leaves,
     modules_behind,
     name_of,
 )
+from packtutor._restored import put_back
 from packtutor.ragged import Ragged
 
-# By how much rounding alone may move a result, relative to its largest entry.
-# Gradients add up many terms and get ten times as much.
-_ROUNDING = {
-    torch.float64: 1e-8,
-    torch.float32: 1e-4,
-    torch.float16: 1e-2,
-    torch.bfloat16: 5e-2,
-}
 _EXTRA = 3  # columns
 
 _CHANGES = {
@@ -41,7 +41,7 @@ _CHANGES = {
     "pad values": "other values were put into the pads",
     "NaN in pads": "NaN was put into the pads",
     "extra padding": f"{_EXTRA} columns of pads were added",
-    "order": "the batch was given in reverse order",
+    "order": "the batch was given in another order",
     "split": "the batch was given in two halves",
     "alone": "each sequence was given alone",
 }
@@ -173,6 +173,8 @@ class _Trial(NamedTuple):
         values = chosen.values.detach().clone()
         values.requires_grad_(values.is_floating_point())
         if pads is not None:
+            # Of empty sequences alone, one column of pads is left.
+            columns = max(columns, min(pads.shape[1], 1))
             pads = pads[rows, : max(columns, chosen.max_length)]
         given = Ragged(values, chosen.lengths)
         return self.fn(*self.form.build(given, columns, pads)), given
@@ -185,8 +187,14 @@ class _Trial(NamedTuple):
         total = add_up_fixed(results)
         if total is not None:
             found = leaves(total)
-            grads = torch.autograd.grad(total, found)
-            parameters = dict(zip(found, grads, strict=True))
+            # The graph may be the caller's own in part: it is kept.
+            grads: Any = torch.autograd.grad(
+                total, found, retain_graph=True, allow_unused=True
+            )
+            parameters = {
+                leaf: torch.zeros_like(leaf) if grad is None else dense(grad)
+                for leaf, grad in zip(found, grads, strict=True)
+            }
         grad = parameters.pop(given.values, torch.zeros_like(given.values))
         return _Outcome(
             [result.detach() for result in results],
@@ -260,7 +268,7 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
     modules = modules_behind(fn)
     trial = _Trial(fn, form, sequences, padded)
     found: list[Violation] = []
-    with _put_back():
+    with put_back(modules):
         rows = list(range(len(sequences)))
         first = trial.call(rows, trial.columns, padded)
         trial = trial._replace(form=_find_time(trial, first[0]))
@@ -321,8 +329,10 @@ def _changed(
         wide = _widen(padded)
         yield "extra padding", lambda: trial.run(rows, columns + _EXTRA, wide)
     if len(rows) > 1:
-        back = rows[::-1]
-        yield "order", lambda: _turn(trial.run(back, columns, padded))
+        # Unlike the reverse, which is its own inverse, this also finds who
+        # restores an order by the order itself.
+        turned = [*rows[1:], rows[0]]
+        yield "order", lambda: _turn(trial.run(turned, columns, padded))
         half = len(rows) // 2
         yield (
             "split",
@@ -342,11 +352,11 @@ def _other_values(padded: Tensor, real: Tensor) -> Tensor:
             padded.shape, generator=generator, dtype=torch.float64
         )
         return (10 * noise).to(padded)
-    flat = real.flatten()
-    if not flat.numel():
+    if not len(real):
         return padded
-    chosen = torch.randint(flat.numel(), padded.shape, generator=generator)
-    return flat[chosen.to(flat.device)]
+    # Whole tokens: each feature of an id has a table of its own.
+    chosen = torch.randint(len(real), padded.shape[:2], generator=generator)
+    return real[chosen.to(real.device)]
 
 
 def _widen(padded: Tensor) -> Tensor:
@@ -356,9 +366,10 @@ def _widen(padded: Tensor) -> Tensor:
 
 
 def _turn(outcome: _Outcome) -> _Outcome:
-    """Bring a reversed batch back to the given order."""
+    """Bring a batch whose first sequence came last back to its order."""
+    results, inputs = outcome.results, outcome.inputs
     return outcome._replace(
-        results=outcome.results[::-1], inputs=outcome.inputs[::-1]
+        results=[results[-1], *results[:-1]], inputs=[inputs[-1], *inputs[:-1]]
     )
 
 
@@ -380,81 +391,38 @@ def _compare(
     test: str, base: _Outcome, new: _Outcome, modules: list[nn.Module]
 ) -> Iterator[Violation]:
     """Yield what moved by more than rounding explains."""
-    # Gradients that cancel out are small; their rounding errors are not.
-    scale = _largest(base.results)
-    moved = _worst(base.results, new.results, 1)
+    known = list(base.parameters)
+    rounding = coarsest([*base.results, *base.inputs, *known])
+    if not coarsest(base.results):
+        rounding = 0.0  # integers are not rounded
+    allowed = result_allowances(base.results, rounding)
+    moved = find_moved(base.results, new.results, allowed)
     if moved is not None:
         yield Violation(test, "result", *moved)
         return  # its gradients moved as well; one report is enough
-    moved = _worst(base.inputs, new.inputs, 10, scale)
+    moved = _find_moved_gradient(base.inputs, base, new.inputs, rounding)
     if moved is not None:
         yield Violation(test, "gradient of the input", *moved)
         return
-    known = list(base.parameters)
-    zero = torch.zeros(())
-    grads = [new.parameters.get(p, zero.to(p)) for p in known]
-    moved = _worst(list(base.parameters.values()), grads, 10, scale)
+    grads = [new.parameters.get(p, torch.zeros_like(p)) for p in known]
+    own = list(base.parameters.values())
+    moved = _find_moved_gradient(own, base, grads, rounding)
     if moved is not None:
-        place, difference, allowed = moved
+        place, difference, allowance = moved
         name = name_of(known[place], modules)
-        yield Violation(test, f"gradient of {name}", None, difference, allowed)
+        yield Violation(
+            test, f"gradient of {name}", None, difference, allowance
+        )
 
 
-def _worst(
-    base: list[Tensor], new: list[Tensor], leeway: float, scale: float = 0.0
-) -> tuple[int, float, float] | None:
-    """Return the place, difference and allowance of what moved most."""
-    rounding = _ROUNDING.get(base[0].dtype, 0.0) if base else 0.0
-    allowed = leeway * rounding * max(scale, _largest(base))
-    differences = [
-        _difference(one, other) for one, other in zip(base, new, strict=True)
+def _find_moved_gradient(
+    own: list[Tensor], base: _Outcome, new: list[Tensor], rounding: float
+) -> Moved | None:
+    """Compare gradients; those that cancel out get what the others need."""
+    every = [*base.inputs, *base.parameters.values()]
+    least = max(0.01 * largest(every), 0.001 * typical_size(base.results))
+    allowed = [
+        torch.tensor([10 * rounding * max(largest([grad]), least)])
+        for grad in own
     ]
-    difference = max(differences, default=0.0)
-    if difference <= allowed:
-        return None
-    return differences.index(difference), difference, allowed
-
-
-def _largest(tensors: list[Tensor]) -> float:
-    """Return the largest entry that is a finite number."""
-    return max(
-        (
-            float(tensor.abs().nan_to_num(0.0, 0.0, 0.0).max())
-            for tensor in tensors
-            if tensor.numel()
-        ),
-        default=0.0,
-    )
-
-
-def _difference(one: Tensor, other: Tensor) -> float:
-    """Return the largest difference; inf for another shape or a new NaN."""
-    if one.shape != other.shape:
-        return math.inf
-    if not one.numel():
-        return 0.0
-    wide = torch.complex128 if one.is_complex() else torch.float64
-    gap = (one.to(wide) - other.to(wide)).abs()
-    same = (one == other) | (one.isnan() & other.isnan())
-    gap = gap.masked_fill(same, 0.0)
-    return float(gap.nan_to_num(math.inf, math.inf).max())
-
-
-@contextmanager
-def _put_back() -> Iterator[None]:
-    """Restore the buffers of all modules that run, and random generators."""
-    saved: dict[Tensor, Tensor] = {}
-
-    def remember(module: nn.Module, _: Any) -> None:
-        for buffer in module.buffers(recurse=False):
-            saved.setdefault(buffer, buffer.clone())
-
-    handle = register_module_forward_pre_hook(remember)
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        handle.remove()
-        with torch.no_grad():
-            for buffer, copy in saved.items():
-                buffer.copy_(copy)
+    return find_moved(own, new, allowed)

@@ -468,6 +468,7 @@ def test_a_model_that_refuses_more_columns_is_a_finding():
 def test_a_batch_of_empty_sequences():
     ids = torch.zeros(2, 2, dtype=torch.int64)
     assert check_model(lambda ids, n: ids.sum(1) * 0, (ids, [0, 0])) == []
+    assert check_model(lambda b: b, Ragged(torch.zeros(0, 2), [0, 0])) == []
 
 
 def test_a_name_without_a_value_is_passed_over():
@@ -477,6 +478,170 @@ def test_a_name_without_a_value_is_passed_over():
     if not len(IDS):
         later = fn
     assert check_model(fn, (IDS, LENGTHS)) == []
+
+
+# --- what nearly escaped, and what was nearly accused ---------------------
+
+
+def test_one_huge_column_hides_nothing():
+    table = embed()
+
+    def fn(ids, lengths):
+        mean = table(ids).mean(1)
+        huge = mean.new_full((len(ids), 1), -1e9)
+        return torch.cat([mean, huge], 1)
+
+    assert "pad values" in names_of(check_model(fn, (IDS, LENGTHS)))
+
+
+def test_one_huge_sequence_hides_nothing():
+    table = embed()
+
+    def fn(ids, lengths):
+        scale = torch.where(lengths == 3, 1e8, 1.0)
+        return table(ids).mean(1) * scale[:, None]
+
+    assert "pad values" in names_of(check_model(fn, (IDS, LENGTHS)))
+
+
+def test_huge_results_hide_no_gradient():
+    table = embed()
+
+    def fn(ids, lengths):
+        x = LeakyGradient.apply(table(ids)) + 1e4
+        return Ragged.from_padded(x, lengths)
+
+    assert names_of(check_model(fn, (IDS, LENGTHS))) == ["split", "alone"]
+
+
+def test_an_order_restored_by_itself_is_found_in_a_sorted_batch():
+    lengths, order = LENGTHS.sort(descending=True)
+    table, lstm = embed(), nn.LSTM(6, 5, batch_first=True, dtype=D)
+
+    def fn(ids, lengths):
+        lengths, order = lengths.sort(descending=True, stable=True)
+        packed = pack_padded_sequence(
+            table(ids[order]), lengths, batch_first=True
+        )
+        return lstm(packed)[1][0][-1][order]
+
+    assert "order" in names_of(check_model(fn, (IDS[order], lengths)))
+
+
+class Sign(torch.autograd.Function):
+    """A step, with no gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.variable = 3
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return None
+
+
+class Assigned(nn.Module):
+    """Writes into one buffer, assigns another, leaves two alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("written", torch.zeros(()))
+        self.register_buffer("assigned", torch.zeros(()))
+        self.register_buffer("one", torch.ones(1, 6, dtype=D).expand(2, 6))
+        self.register_buffer("nan", torch.tensor(math.nan))
+        self.lazy = nn.LazyBatchNorm1d().eval()
+        self.table = embed()
+
+    def forward(self, ids, mask):
+        self.written.add_(1)
+        self.assigned = self.assigned + 1
+        return (self.table(ids) * mask[..., None]).sum(1) * self.one[0]
+
+
+def masked_sum(x, mask):
+    return (x * mask[..., None]).sum(1)
+
+
+def correct_but_unusual(name):  # noqa: PLR0911 (one a kind)
+    table = embed()
+    if name == "truth values":
+        return (lambda ids, mask: (ids * mask).sum(1) > 5), IDS
+    if name == "complex":
+        x = features()
+        return (
+            lambda x, mask: torch.fft.fft(
+                x.masked_fill(~mask[..., None], 0).sum(1)
+            )
+        ), x
+    if name == "sparse gradients":
+        sparse = nn.Embedding(8, 6, sparse=True, dtype=D)
+        return (lambda ids, mask: masked_sum(sparse(ids), mask)), IDS
+    if name == "no gradient":
+        return (
+            lambda ids, mask: masked_sum(Sign.apply(table(ids)), mask)
+        ), IDS
+    if name == "two features":
+        other = nn.Embedding(3, 6, dtype=D)
+        two = torch.stack([IDS, IDS % 3], 2)
+        return (
+            lambda ids, mask: masked_sum(
+                table(ids[..., 0]) + other(ids[..., 1]), mask
+            )
+        ), two
+    if name == "a pad of its own":
+        pad = nn.Parameter(torch.randn(6, dtype=D))
+        return (
+            lambda ids, mask: masked_sum(
+                table(ids)
+                if mask.all()
+                else torch.where(mask[..., None], table(ids), pad),
+                mask,
+            )
+        ), IDS
+    lstm = nn.LSTM(6, 5, batch_first=True).bfloat16()  # "cast up"
+    return (
+        lambda x, mask: lstm(packed_of(x.bfloat16(), mask.sum(1)))[1][0][
+            -1
+        ].double()
+    ), features().bfloat16()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "truth values",
+        "complex",
+        "sparse gradients",
+        "no gradient",
+        "two features",
+        "a pad of its own",
+        "cast up",
+    ],
+)
+def test_no_false_alarm_from_unusual_models(name):
+    fn, padded = correct_but_unusual(name)
+    assert check_model(fn, (padded, MASK)) == []
+
+
+def test_an_empty_sequence_keeps_a_column_of_pads():
+    mask = torch.tensor([2, 0, 3, 1])[:, None] > torch.arange(3)
+
+    def fn(x, mask):
+        return x.masked_fill(~mask[..., None], -9.0).amax(1)
+
+    assert check_model(fn, (features(), mask)) == []
+
+
+def test_a_graph_of_the_caller_is_kept():
+    weight = torch.randn(6, 5, dtype=D, requires_grad=True)
+    made_before, table = weight.tanh(), embed()
+
+    def fn(ids, mask):
+        return masked_sum(table(ids) @ made_before, mask)
+
+    assert check_model(fn, (IDS, MASK)) == []
+    made_before.sum().backward()
 
 
 # --- what is left alone ---------------------------------------------------
@@ -497,6 +662,17 @@ def test_nothing_is_changed():
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.equal(ids, IDS)
     assert torch.equal(lengths, LENGTHS)
+
+
+def test_buffers_come_back_however_they_were_changed():
+    model = Assigned()
+    pending = (model(IDS, MASK) ** 2).sum()
+    before = model.written.item(), model.assigned
+    for fn in (model, model.forward):
+        check_model(fn, (IDS, MASK))
+        assert model.written.item() == before[0]
+        assert model.assigned is before[1]
+    pending.backward()  # nothing that it needs was written to
 
 
 def test_inputs_that_want_gradients_are_not_touched():
@@ -573,7 +749,7 @@ def test_a_malformed_packed_batch_is_refused():
 def test_a_violation_can_be_read():
     violation = Violation("order", "result", 1, 0.25, 1e-8)
     assert str(violation) == (
-        "order: the batch was given in reverse order, and the result of "
+        "order: the batch was given in another order, and the result of "
         "sequence 1 moved by 0.25, where rounding explains 1e-08. Usual "
         "cause: rows were sorted and not restored, a state stands in "
         "another order than the batch, or the first axis is not the batch."
