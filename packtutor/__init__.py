@@ -1,5 +1,6 @@
 """Variable-length sequences in PyTorch: what the library itself lacks."""
 
+from packtutor._plans import Plan
 from packtutor.cost import (
     Cost,
     CostComparison,
@@ -13,6 +14,7 @@ from packtutor.masks import lengths_from_mask, mask_from_lengths
 from packtutor.oracle import one_by_one
 from packtutor.packed import check_packed
 from packtutor.ragged import Ragged
+from packtutor.recurrence import plan_run, run_rnn
 from packtutor.text import DOCS, Vocabulary, python_help_texts, tokenize
 
 __version__ = "0.1.0"
@@ -21,6 +23,7 @@ __all__ = [
     "DOCS",
     "Cost",
     "CostComparison",
+    "Plan",
     "Ragged",
     "Violation",
     "Vocabulary",
@@ -34,7 +37,9 @@ __all__ = [
     "one_by_one",
     "padding_fraction",
     "pick_device",
+    "plan_run",
     "python_help_texts",
     "rnn_cost",
+    "run_rnn",
     "tokenize",
 ]

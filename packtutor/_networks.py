@@ -76,13 +76,13 @@ def _check_match(rnn: nn.RNNBase, tensor: Tensor, name: str) -> None:
             f"{name} is on device {tensor.device}; the weights are on "
             f"{weight.device}"
         )
-    if tensor.dtype != weight.dtype and not _casts(tensor.device.type):
+    if tensor.dtype != weight.dtype and not casts(tensor.device.type):
         raise TypeError(
             f"{name} has dtype {tensor.dtype}; the weights have {weight.dtype}"
         )
 
 
-def _casts(device: str) -> bool:
+def casts(device: str) -> bool:
     """Tell whether autocast is on; asking about some devices would raise."""
     available = torch.amp.is_autocast_available(device)
     return available and torch.is_autocast_enabled(device)

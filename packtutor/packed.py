@@ -58,32 +58,45 @@ def order_from_packed(packed: object) -> Tensor:
             f"packed is of type {type(packed).__name__}; it must be a "
             f"torch.nn.utils.rnn.PackedSequence"
         )
-    data = as_tensor(packed.data, "packed.data")
-    check_batch_sizes(packed.batch_sizes, data.shape[0])
+    check_fields(packed, "packed")
+    if packed.sorted_indices is None or packed.unsorted_indices is None:
+        return torch.arange(int(packed.batch_sizes[0]), device="cpu")
+    indices = packed.sorted_indices, packed.unsorted_indices
+    return check_order(*indices, "packed")
+
+
+def check_fields(packed: PackedSequence, name: str) -> None:
+    """Raise unless the fields have their shapes; no device is waited for."""
+    data = as_tensor(packed.data, f"{name}.data")
+    check_batch_sizes(packed.batch_sizes, data.shape[0], name)
     sequences = int(packed.batch_sizes[0])
     to_sorted, to_caller = packed.sorted_indices, packed.unsorted_indices
     if to_sorted is None and to_caller is None:
-        return torch.arange(sequences, device="cpu")
+        return
     if to_sorted is None or to_caller is None:
         missing = "sorted" if to_sorted is None else "unsorted"
         raise ValueError(
-            f"packed.{missing}_indices is None and its counterpart is not; "
+            f"{name}.{missing}_indices is None and its counterpart is not; "
             f"give both or neither"
         )
-    names = "packed.sorted_indices", "packed.unsorted_indices"
-    check_indices(to_sorted, names[0], sequences, data.device)
-    check_indices(to_caller, names[1], sequences, data.device)
+    names = f"{name}.sorted_indices", f"{name}.unsorted_indices"
+    check_indices(to_sorted, names[0], sequences, data.device, name)
+    check_indices(to_caller, names[1], sequences, data.device, name)
+
+
+def check_order(to_sorted: Tensor, to_caller: Tensor, name: str) -> Tensor:
+    """Return the unsorted indices on the CPU if they undo the sorted ones."""
     both = torch.stack([to_sorted, to_caller]).cpu()
     to_sorted, to_caller = both[0], both[1]
-    check_permutation(to_sorted, names[0])
-    check_permutation(to_caller, names[1])
-    check_inverse(to_sorted, to_caller)
+    check_permutation(to_sorted, f"{name}.sorted_indices")
+    check_permutation(to_caller, f"{name}.unsorted_indices")
+    check_inverse(to_sorted, to_caller, name)
     return to_caller
 
 
-def check_batch_sizes(batch_sizes: object, rows: int) -> None:
+def check_batch_sizes(batch_sizes: object, rows: int, packed: str) -> None:
     """Raise unless ``batch_sizes`` can describe ``rows`` packed tokens."""
-    name = "packed.batch_sizes"
+    name = f"{packed}.batch_sizes"
     sizes = _as_int64_vector(batch_sizes, name)
     if sizes.device.type != "cpu":
         raise ValueError(
@@ -106,23 +119,24 @@ def check_batch_sizes(batch_sizes: object, rows: int) -> None:
     tokens = add_up(sizes)
     if tokens != rows:
         raise ValueError(
-            f"{name} adds up to {tokens}; packed.data has {rows} rows"
+            f"{name} adds up to {tokens}; {packed}.data has {rows} rows"
         )
 
 
 def check_indices(
-    indices: object, name: str, count: int, device: torch.device
+    indices: object, name: str, count: int, device: torch.device, packed: str
 ) -> None:
     """Raise unless ``indices`` is int64 (count,) on ``device``."""
     vector = _as_int64_vector(indices, name)
     if vector.device != device:
         raise ValueError(
-            f"{name} is on device {vector.device}; packed.data is on {device}"
+            f"{name} is on device {vector.device}; {packed}.data is on "
+            f"{device}"
         )
     if vector.numel() != count:
         raise ValueError(
             f"{name} has {vector.numel()} entries; "
-            f"packed.batch_sizes[0] is {count}"
+            f"{packed}.batch_sizes[0] is {count}"
         )
 
 
@@ -144,15 +158,15 @@ def check_permutation(indices: Tensor, name: str) -> None:
         )
 
 
-def check_inverse(to_sorted: Tensor, to_caller: Tensor) -> None:
+def check_inverse(to_sorted: Tensor, to_caller: Tensor, packed: str) -> None:
     """Raise unless the two permutations (n,) undo each other."""
     back = to_sorted[to_caller]
     wrong = back != torch.arange(back.numel(), device="cpu")
     if bool(wrong.any()):
         index = int(wrong.nonzero()[0])
         raise ValueError(
-            f"packed.unsorted_indices is not the inverse of "
-            f"packed.sorted_indices: sequence {index} comes back as "
+            f"{packed}.unsorted_indices is not the inverse of "
+            f"{packed}.sorted_indices: sequence {index} comes back as "
             f"{int(back[index])}"
         )
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from packtutor import _places
+from packtutor import _nested, _places
 from packtutor._checks import (
     Lengths,
     Side,
@@ -434,6 +434,75 @@ class Ragged:
             order.to(device),
             _places.invert(order).to(device),
         )
+
+    @classmethod
+    def from_nested(cls, nested: Tensor) -> Ragged:
+        """Read a jagged nested tensor, whose two parts are the same two.
+
+        Args:
+            nested: Made with ``layout=torch.jagged``, ragged in dimension 1,
+                without holes.
+
+        Shapes:
+            nested: ``(B, L_i, *)``, any dtype, any device.
+            values: ``(N, *)``, its values, not copied.
+
+        Raises:
+            TypeError: If ``nested`` is no nested tensor or not jagged.
+            ValueError: If another dimension is ragged, there are holes
+                between its sequences, or its offsets do not fit its values.
+
+        Example:
+            >>> seqs = [torch.tensor([1, 2]), torch.tensor([3])]
+            >>> nested = torch.nested.as_nested_tensor(
+            ...     seqs, layout=torch.jagged
+            ... )
+            >>> Ragged.from_nested(nested).lengths
+            tensor([2, 1])
+
+        Cost:
+            O(B). On a GPU it waits for the device once: the lengths live on
+            the CPU.
+
+        Source:
+            Chapter 9.
+
+        Not for:
+            A view of a padded tensor, which has holes: ``from_padded`` reads
+            that.
+        """
+        values, lengths, _ = _nested.read_nested(nested, "nested")
+        return _trusted(values, lengths)
+
+    def to_nested(self) -> Tensor:
+        """Make a jagged nested tensor of the same values.
+
+        Shapes:
+            returns: ``(B, L_i, *)``, ``layout=torch.jagged``; its values are
+                not copied.
+
+        Raises:
+            ValueError: If there is no sequence.
+
+        Example:
+            >>> Ragged(torch.arange(3), [2, 1]).to_nested().offsets()
+            tensor([0, 2, 3])
+
+        Cost:
+            O(B).
+
+        Source:
+            Chapter 9.
+
+        Not for:
+            Adding to a nested tensor made elsewhere: PyTorch takes two for
+            equally long only where they share their offsets.
+        """
+        if not len(self):
+            raise ValueError(
+                "the batch has no sequence; a nested tensor needs one"
+            )
+        return _nested.make_nested(self.values, self.offsets)
 
     def apply(self, fn: Callable[[Tensor], Tensor]) -> Ragged:
         """Call a function that treats each token alone, on all tokens.

@@ -1,0 +1,85 @@
+"""Run all layers and directions of a network over a packed batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from packtutor._kernels import (
+    Cell,
+    States,
+    can_freeze,
+    read_cell,
+    run_packed,
+    run_slabs,
+)
+from packtutor._layout import lay_out, mirror
+from packtutor._slabs import Slab
+
+
+def read_cells(rnn: nn.RNNBase) -> list[Cell]:
+    """Return the cells in the order in which h_n counts them."""
+    directions = 2 if rnn.bidirectional else 1
+    return [
+        read_cell(rnn, layer, direction)
+        for layer in range(rnn.num_layers)
+        for direction in range(directions)
+    ]
+
+
+def run_in_one_call(
+    rnn: nn.RNNBase, data: Tensor, batch_sizes: Tensor, states: States
+) -> tuple[Tensor, States]:
+    """Hand the packed batch (N, E) to PyTorch, whole."""
+    return run_packed(
+        read_cells(rnn),
+        data,
+        batch_sizes,
+        states,
+        layers=rnn.num_layers,
+        dropout=rnn.dropout,
+        bidirectional=rnn.bidirectional,
+    )
+
+
+def run_by_layers(
+    rnn: nn.RNNBase,
+    data: Tensor,
+    batch_sizes: Tensor,
+    states: States,
+    slabs: tuple[Slab, ...],
+    *,
+    padded: bool,
+) -> tuple[Tensor, States]:
+    """Run the packed batch (N, E) layer by layer over slabs.
+
+    Between two layers the tokens stand as PyTorch packs them, so that dropout
+    draws the same mask for the same seed. A backward direction is a forward
+    one over reversed sequences.
+    """
+    cells = read_cells(rnn)
+    # Weights that no column can shut off leave the slabs as they are, ragged.
+    padded = padded and all(can_freeze(cell, data.dtype) for cell in cells)
+    plan = lay_out(slabs, batch_sizes, padded=padded)
+    turned = mirror(batch_sizes) if rnn.bidirectional else None
+    directions = 1 if turned is None else 2
+    finals: list[States] = []
+    for layer in range(rnn.num_layers):
+        if layer and rnn.dropout and rnn.training:
+            data = nn.functional.dropout(data, rnn.dropout)
+        outputs = []
+        for direction in range(directions):
+            number = layer * directions + direction
+            start = tuple(state[number : number + 1] for state in states)
+            forth = data
+            if turned is not None and direction:
+                forth = data.index_select(0, turned)
+            output, final = run_slabs(
+                cells[number], forth, batch_sizes, start, plan
+            )
+            if turned is not None and direction:
+                output = output.index_select(0, turned)
+            outputs.append(output)
+            finals.append(final)
+        data = outputs[0] if directions == 1 else torch.cat(outputs, 1)
+    return data, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))

@@ -1,0 +1,62 @@
+"""Read and make jagged nested tensors, which hold a Ragged's two parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def read_nested(nested: object, name: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return values (N, *), lengths (B,) on the CPU, and offsets (B + 1,).
+
+    The offsets are the caller's own: PyTorch holds two nested tensors to have
+    the same lengths only where they share them.
+    """
+    if not isinstance(nested, Tensor) or not nested.is_nested:
+        raise TypeError(
+            f"{name} is of type {type(nested).__name__}; it must be a nested "
+            f"tensor with layout=torch.jagged"
+        )
+    if nested.layout != torch.jagged:
+        raise TypeError(
+            f"{name} has layout {nested.layout}; it must have "
+            f"layout=torch.jagged"
+        )
+    jagged: Any = nested  # its methods are no part of Tensor's types
+    ragged = [isinstance(size, torch.SymInt) for size in jagged.shape]
+    if not ragged[1]:
+        raise ValueError(
+            f"{name} is not ragged in dimension 1; it must be (B, L_i, *)"
+        )
+    if jagged.lengths() is not None:
+        raise ValueError(
+            f"{name} has holes between its sequences; call .contiguous() to "
+            f"close them"
+        )
+    values: Tensor = jagged.values()
+    offsets: Tensor = jagged.offsets()
+    bounds = offsets.to("cpu", torch.int64)
+    if int(bounds[0]) != 0 or int(bounds[-1]) != values.shape[0]:
+        raise ValueError(
+            f"{name} has offsets from {int(bounds[0])} to {int(bounds[-1])}; "
+            f"its values have {values.shape[0]} rows, and all must belong to "
+            f"a sequence"
+        )
+    lengths = bounds.diff()
+    if bool((lengths < 0).any()):
+        index = int((lengths < 0).nonzero()[0])
+        raise ValueError(
+            f"{name} has offsets {int(bounds[index])} and then "
+            f"{int(bounds[index + 1])}; offsets cannot fall"
+        )
+    return values, lengths, offsets
+
+
+def make_nested(values: Tensor, offsets: Tensor) -> Tensor:
+    """Return the nested tensor (B, L_i, *) of values (N, *)."""
+    nested: Tensor = torch.nested.nested_tensor_from_jagged(
+        values, offsets.to(values.device)
+    )
+    return nested

@@ -1,0 +1,201 @@
+"""Choose how to run a batch, and check a plan that was chosen before."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from packtutor._costs import SET_UP, Rates, find_rates
+from packtutor._networks import casts
+from packtutor._slabs import (
+    Slab,
+    Stretches,
+    cut_into_pieces,
+    cut_into_rectangles,
+    find_stretches,
+)
+
+_ONE_DNN: Any = torch.backends.mkldnn  # its types lag behind
+Route: TypeAlias = Literal["torch", "pieces", "slabs"]
+
+
+class Plan(NamedTuple):
+    """How ``run_rnn`` runs a batch of certain lengths.
+
+    Three routes lead to the same result:
+
+    - ``"torch"``: PyTorch's own packed run, in one call.
+    - ``"pieces"``: PyTorch's packed kernel on a few time steps after the
+      other, without a pad. A long backward pass is then no longer quadratic.
+    - ``"slabs"``: for an LSTM without projection, PyTorch's padded kernel on
+      rectangles. The few pads change nothing: a marker shuts them off.
+
+    Args:
+        route: One of the three.
+        slabs: The runs of time steps, in order.
+        tokens: N, the number of tokens.
+        cells: How many cells are computed, N and the pads.
+        time_ms: What the run is expected to take where the constants were
+            measured. It serves to compare routes.
+
+    Example:
+        >>> from packtutor import plan_run
+        >>> plan = plan_run(nn.LSTM(8, 16), [3, 2, 1])
+        >>> plan.route, plan.tokens, plan.padding_fraction
+        ('torch', 6, 0.0)
+
+    Cost:
+        Nothing: it only holds what ``plan_run`` found.
+
+    Source:
+        Chapter 7.
+
+    Not for:
+        Another batch, unless it has as many sequences alive at each slab.
+    """
+
+    route: Route
+    slabs: tuple[Slab, ...]
+    tokens: int
+    cells: int
+    time_ms: float
+
+    @property
+    def padding_fraction(self) -> float:
+        """The share of the cells that are pads, 0..1.
+
+        Example:
+            >>> Plan("slabs", (Slab(0, 2, 2),), 3, 4, 0.1).padding_fraction
+            0.25
+
+        Cost:
+            O(1).
+        """
+        return 1 - self.tokens / self.cells if self.cells else 0.0
+
+
+def choose(
+    rnn: nn.RNNBase,
+    batch_sizes: Tensor,
+    *,
+    training: bool,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Plan:
+    """Return the route with the least expected time for a packed batch."""
+    steps, tokens = batch_sizes.numel(), int(batch_sizes.sum())
+    if not steps:
+        return Plan("torch", (), 0, 0, 0.0)
+    loop = find_rates(rnn, fused=False, training=training)
+    time_us = loop.call + loop.step * steps
+    time_us += (loop.token + loop.drag * steps) * tokens
+    whole = (Slab(0, steps, int(batch_sizes[0])),)
+    best = Plan("torch", whole, tokens, tokens, time_us / 1000)
+    # A GPU has a packed kernel of its own. Autocast picks the type of a
+    # result by the kernel, so that there the kernel has to stay the same.
+    if device.type != "cpu" or casts(device.type) or time_us < SET_UP:
+        return best
+    fused = has_fused_kernel(rnn, dtype)
+    if not (fused or training):
+        return best
+    stretches = find_stretches(batch_sizes)
+    if fused:
+        other = _in_rectangles(rnn, stretches, tokens, training=training)
+    else:
+        other = _in_pieces(loop, stretches, tokens)
+    return min(best, other, key=lambda plan: plan.time_ms)
+
+
+def has_fused_kernel(rnn: nn.RNNBase, dtype: torch.dtype) -> bool:
+    """Tell whether PyTorch runs a rectangle of this on a CPU in one kernel."""
+    return (
+        can_fill_up(rnn)
+        and dtype in (torch.float32, torch.bfloat16)
+        and bool(_ONE_DNN.is_available() and _ONE_DNN.enabled)
+    )
+
+
+def can_fill_up(rnn: nn.RNNBase) -> bool:
+    """Tell whether pads can be shut off: in an LSTM, whose |h| is bounded."""
+    return rnn.mode == "LSTM" and not rnn.proj_size
+
+
+def check_plan(
+    plan: object, rnn: nn.RNNBase, batch_sizes: Tensor, device: torch.device
+) -> Plan:
+    """Return the plan if it can run this network over these tokens."""
+    if not isinstance(plan, Plan):
+        raise TypeError(
+            f"plan is of type {type(plan).__name__}; it must be a Plan, as "
+            f"plan_run returns it"
+        )
+    if plan.route not in ("torch", "pieces", "slabs"):
+        raise ValueError(
+            f"plan.route is {plan.route!r}; it must be 'torch', 'pieces' or "
+            f"'slabs'"
+        )
+    if plan.route == "slabs" and not can_fill_up(rnn):
+        raise ValueError(
+            "plan.route is 'slabs'; only an LSTM without proj_size can shut "
+            "pads off: use 'pieces'"
+        )
+    if plan.route != "torch" and (device.type != "cpu" or casts(device.type)):
+        where = "under autocast" if device.type == "cpu" else f"on {device}"
+        raise ValueError(
+            f"plan.route is {plan.route!r}; {where} it must be 'torch'"
+        )
+    tokens = int(batch_sizes.sum())
+    if plan.tokens != tokens:
+        raise ValueError(
+            f"plan has {plan.tokens} tokens; the batch has {tokens}"
+        )
+    _check_slabs(plan.slabs, batch_sizes)
+    return plan
+
+
+def _check_slabs(slabs: tuple[Slab, ...], batch_sizes: Tensor) -> None:
+    steps, done = batch_sizes.numel(), 0
+    for index, (start, stop, rows) in enumerate(slabs):
+        name = f"plan.slabs[{index}]"
+        if start != done or not start < stop <= steps:
+            raise ValueError(
+                f"{name} runs from step {start} to {stop}; it must start at "
+                f"{done} and end by {steps}"
+            )
+        alive = int(batch_sizes[start])
+        if rows != alive:
+            raise ValueError(
+                f"{name} has {rows} rows; {alive} sequences of the batch are "
+                f"alive at step {start}"
+            )
+        done = stop
+    if done != steps:
+        raise ValueError(
+            f"plan ends at step {done}; the longest sequence of the batch "
+            f"has {steps}"
+        )
+
+
+def _in_rectangles(
+    rnn: nn.RNNBase, stretches: Stretches, tokens: int, *, training: bool
+) -> Plan:
+    rates = find_rates(rnn, fused=True, training=training)
+    slabs = cut_into_rectangles(stretches, rates.call, rates.step, rates.token)
+    cells = sum((stop - start) * rows for start, stop, rows in slabs)
+    time_us = SET_UP + rates.call * len(slabs) + rates.token * cells
+    time_us += rates.step * stretches.ends[-1]
+    return Plan("slabs", tuple(slabs), tokens, cells, time_us / 1000)
+
+
+def _in_pieces(loop: Rates, stretches: Stretches, tokens: int) -> Plan:
+    slabs = cut_into_pieces(stretches, loop.call, loop.drag)
+    ends = set(stretches.ends)
+    time_us = SET_UP + loop.call * len(slabs) + loop.token * tokens
+    time_us += loop.step * stretches.ends[-1]
+    for start, stop, rows in slabs:
+        # Within a stretch there is no drag; elsewhere this is a little high.
+        if not ends.isdisjoint(range(start + 1, stop)):
+            time_us += loop.drag * rows * (stop - start) ** 2
+    return Plan("pieces", tuple(slabs), tokens, tokens, time_us / 1000)
