@@ -79,13 +79,14 @@ class Plan(NamedTuple):
 def choose(
     rnn: nn.RNNBase,
     batch_sizes: Tensor,
+    tokens: int,
     *,
     training: bool,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Plan:
     """Return the route with the least expected time for a packed batch."""
-    steps, tokens = batch_sizes.numel(), int(batch_sizes.sum())
+    steps = batch_sizes.numel()
     if not steps:
         return Plan("torch", (), 0, 0, 0.0)
     loop = find_rates(rnn, fused=False, training=training)

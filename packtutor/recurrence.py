@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from packtutor import _places, _plans
-from packtutor._checks import Lengths, as_flag, as_lengths
+from packtutor._checks import Lengths, add_up, as_flag, as_lengths
 from packtutor._layers import run_by_layers, run_in_one_call
 from packtutor._networks import State, as_rnn, check_features, initial_state
 from packtutor._opened import open_batch, restore_states, sort_states
@@ -94,6 +94,7 @@ def run_rnn(
         plan = _plans.choose(
             rnn,
             sizes,
+            data.shape[0],
             training=_needs_gradients(rnn, data, starts),
             device=data.device,
             dtype=data.dtype,
@@ -177,6 +178,7 @@ def plan_run(
     return _plans.choose(
         rnn,
         _places.batch_sizes(lengths),
+        add_up(lengths),
         training=training,
         device=torch.device(device or weight.device),
         dtype=dtype or weight.dtype,
