@@ -96,16 +96,24 @@ def choose(
     best = Plan("torch", whole, tokens, tokens, time_us / 1000)
     # A GPU has a packed kernel of its own. Autocast picks the type of a
     # result by the kernel, so that there the kernel has to stay the same.
-    if device.type != "cpu" or casts(device.type) or time_us < SET_UP:
+    if (
+        device.type != "cpu"
+        or casts(device.type)
+        or time_us < SET_UP[training]
+    ):
         return best
     fused = has_fused_kernel(rnn, dtype)
     if not (fused or training):
         return best
     stretches = find_stretches(batch_sizes)
     if fused:
-        other = _in_rectangles(rnn, stretches, tokens, training=training)
+        rates = find_rates(rnn, fused=True, training=training)
+        other = _in_rectangles(rates, stretches, tokens)
     else:
         other = _in_pieces(loop, stretches, tokens)
+    cells = rnn.num_layers * (2 if rnn.bidirectional else 1)
+    set_up = cells * SET_UP[training] / 1000
+    other = other._replace(time_ms=other.time_ms + set_up)
     return min(best, other, key=lambda plan: plan.time_ms)
 
 
@@ -179,13 +187,10 @@ def _check_slabs(slabs: tuple[Slab, ...], batch_sizes: Tensor) -> None:
         )
 
 
-def _in_rectangles(
-    rnn: nn.RNNBase, stretches: Stretches, tokens: int, *, training: bool
-) -> Plan:
-    rates = find_rates(rnn, fused=True, training=training)
+def _in_rectangles(rates: Rates, stretches: Stretches, tokens: int) -> Plan:
     slabs = cut_into_rectangles(stretches, rates.call, rates.step, rates.token)
     cells = sum((stop - start) * rows for start, stop, rows in slabs)
-    time_us = SET_UP + rates.call * len(slabs) + rates.token * cells
+    time_us = rates.call * len(slabs) + rates.token * cells
     time_us += rates.step * stretches.ends[-1]
     return Plan("slabs", tuple(slabs), tokens, cells, time_us / 1000)
 
@@ -193,7 +198,7 @@ def _in_rectangles(
 def _in_pieces(loop: Rates, stretches: Stretches, tokens: int) -> Plan:
     slabs = cut_into_pieces(stretches, loop.call, loop.drag)
     ends = set(stretches.ends)
-    time_us = SET_UP + loop.call * len(slabs) + loop.token * tokens
+    time_us = loop.call * len(slabs) + loop.token * tokens
     time_us += loop.step * stretches.ends[-1]
     for start, stop, rows in slabs:
         # Within a stretch there is no drag; elsewhere this is a little high.
