@@ -1,90 +1,23 @@
 """one_by_one, against PyTorch's packed run."""
 
-import copy
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import SHAPES_OF_BATCHES, WITHOUT_EMPTY, lengths, make_floats
+from networks import (
+    NETWORKS,
+    gradients,
+    make_batch,
+    make_network,
+    make_state,
+    parts_of,
+    run_packed,
+)
+from strategies import SHAPES_OF_BATCHES, WITHOUT_EMPTY, lengths
 from tolerances import assert_close, assert_same
 from torch import nn
-from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
 from packtutor import Ragged, one_by_one
-
-NETWORKS = {
-    "tanh": (nn.RNN, {}),
-    "relu": (nn.RNN, {"nonlinearity": "relu", "bidirectional": True}),
-    "GRU": (nn.GRU, {}),
-    "GRU deep": (nn.GRU, {"num_layers": 2, "bidirectional": True}),
-    "GRU without bias": (nn.GRU, {"bias": False, "batch_first": True}),
-    "LSTM": (nn.LSTM, {}),
-    "LSTM batch first": (nn.LSTM, {"batch_first": True, "num_layers": 3}),
-    "LSTM both ways": (nn.LSTM, {"bidirectional": True, "num_layers": 2}),
-    "LSTM projected": (
-        nn.LSTM,
-        {"proj_size": 2, "bidirectional": True, "num_layers": 2},
-    ),
-}
-
-
-def make_network(name, device="cpu", dtype=torch.float64):
-    torch.manual_seed(1)
-    cell, options = NETWORKS[name]
-    return cell(3, 4, dtype=torch.float64, **options).to(device, dtype)
-
-
-def make_batch(sizes, device="cpu", dtype=torch.float64):
-    values = make_floats(sum(sizes), 3, device=device, dtype=dtype)
-    return Ragged(values, sizes)
-
-
-def make_state(rnn, sequences, device="cpu"):
-    layers = rnn.num_layers * (2 if rnn.bidirectional else 1)
-    h_0 = make_floats(
-        layers, sequences, rnn.proj_size or rnn.hidden_size, device=device
-    )
-    if rnn.mode != "LSTM":
-        return h_0
-    return h_0, make_floats(
-        layers, sequences, rnn.hidden_size, seed=1, device=device
-    )
-
-
-def parts_of(state):
-    return list(state) if isinstance(state, tuple) else [state]
-
-
-def leaves_of(state):
-    if isinstance(state, tuple):
-        return tuple(leaves_of(part) for part in state)
-    return state if state is None else state.detach().requires_grad_()
-
-
-def run_packed(rnn, batch, hx=None):
-    """PyTorch's own way: pack, run, unpack."""
-    packed = pack_sequence(batch.to_list(), enforce_sorted=False)
-    output, state = rnn(packed, hx)
-    padded, sizes = pad_packed_sequence(output, batch_first=True)
-    return Ragged.from_padded(padded, sizes), state
-
-
-def gradients(run, rnn, batch, hx):
-    """Return the results of a run, and all gradients of a mix of them."""
-    rnn = copy.deepcopy(rnn)
-    # cuDNN warns where the weights are not in one piece.
-    rnn.flatten_parameters()
-    batch, hx = batch.apply(leaves_of), leaves_of(hx)
-    output, state = run(rnn, batch, hx)
-    results = [output.values, *parts_of(state)]
-    loss = sum(
-        (result * make_floats(*result.shape, device=result.device)).sum()
-        for result in results
-    )
-    sources = [batch.values, *rnn.parameters()]
-    sources += [] if hx is None else parts_of(hx)
-    return results, torch.autograd.grad(loss, sources)
 
 
 @pytest.mark.parametrize("with_state", [False, True])

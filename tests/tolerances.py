@@ -5,6 +5,13 @@ import torch
 # Share of the largest expected entry by which two exact runs may differ.
 # Measured, packed against one by one: float64 1e-13, float32 2e-5.
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 3e-5}
+# Share of the largest entry by which a run in a half type may miss the same
+# run in float32: its own rounding, a few times over. Where weights are deep,
+# PyTorch's packed run misses it by more; ours may then do so as well.
+HALF_TOLERANCE = {
+    dtype: 4 * torch.finfo(dtype).eps
+    for dtype in (torch.bfloat16, torch.float16)
+}
 
 
 def assert_close(actual, expected):
@@ -17,6 +24,24 @@ def assert_close(actual, expected):
         error = float((actual - expected).detach().abs().max())
         # Written this way round, a NaN fails.
         assert error <= TOLERANCE[expected.dtype] * scale
+
+
+def assert_exact(actual, expected):
+    """Hold two runs against each other, however small their entries are."""
+    assert actual.dtype == expected.dtype
+    assert actual.shape == expected.shape
+    assert actual.device == expected.device
+    error = relative_error(actual, expected)
+    assert error <= TOLERANCE[expected.dtype]
+
+
+def relative_error(actual, expected):
+    """Return the largest difference, as a share of the largest entry."""
+    if not expected.numel():
+        return 0.0
+    scale = float(expected.detach().abs().max())
+    difference = (actual.to(expected.dtype) - expected).detach().abs()
+    return float(difference.max()) / (scale or 1.0)
 
 
 def assert_same(actual, expected):

@@ -1,0 +1,800 @@
+"""run_rnn, against PyTorch's packed run and against one_by_one."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import (
+    NETWORKS,
+    all_plans,
+    force,
+    gradients,
+    leaves_of,
+    make_batch,
+    make_network,
+    make_state,
+    parts_of,
+    run_packed,
+)
+from strategies import SHAPES_OF_BATCHES, lengths, make_floats
+from tolerances import (
+    HALF_TOLERANCE,
+    assert_close,
+    assert_exact,
+    assert_same,
+    relative_error,
+)
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
+
+from packtutor import Plan, Ragged, one_by_one, plan_run, run_rnn
+
+SIZES = [[3, 2, 1], [1, 4, 2, 2], [2, 1, 3] * 7, [5], [4, 4, 4], [9, 1, 5, 1]]
+WITH_FUSED_KERNEL = ["LSTM", "LSTM batch first", "LSTM both ways"]
+# PyTorch says so when it runs a projection one by one in float32 on a CPU.
+quiet = pytest.mark.filterwarnings("ignore:LSTM with projections is not supp")
+
+
+def saturate(rnn):
+    """Drive the gates of a network to their ends."""
+    with torch.no_grad():
+        for name, weight in rnn.named_parameters():
+            if "weight_hh" not in name:
+                weight.mul_(10)
+    return rnn
+
+
+def run_with(plan):
+    return lambda rnn, batch, hx: run_rnn(rnn, batch, hx, plan=plan)
+
+
+def assert_all_exact(own, expected):
+    for ours, theirs in zip(own, expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert_exact(one, other)
+
+
+def pair(states):
+    return states[0] if len(states) == 1 else tuple(states)
+
+
+def test_running_sums_by_hand():
+    rnn = nn.RNN(1, 1, nonlinearity="relu", bias=False, bidirectional=True)
+    for weight in rnn.parameters():
+        nn.init.ones_(weight)
+    batch = Ragged(torch.tensor([[1.0], [2.0], [3.0], [10.0]]), [3, 0, 1])
+    hx = torch.tensor([[[0.0], [5.0], [7.0]], [[100.0], [6.0], [0.0]]])
+    output, h_n = run_rnn(rnn, batch, hx)
+    assert output.values.tolist() == [[1, 106], [3, 105], [6, 103], [17, 10]]
+    assert output.lengths.tolist() == [3, 0, 1]
+    assert h_n[:, :, 0].tolist() == [[6, 5, 17], [106, 6, 10]]
+
+
+@quiet
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("saturated", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_every_route_is_the_packed_run(name, sizes, saturated, dtype):
+    rnn = make_network(name, dtype=dtype)
+    rnn = saturate(rnn) if saturated else rnn
+    batch = make_batch(sizes, dtype=dtype)
+    for hx in (None, make_state(rnn, len(sizes), dtype=dtype)):
+        packed = gradients(run_packed, rnn, batch, hx)
+        alone = gradients(one_by_one, rnn, batch, hx)
+        for plan in all_plans(rnn, sizes).values():
+            own = gradients(run_with(plan), rnn, batch, hx)
+            assert_all_exact(own, packed)
+            assert_all_exact(own, alone)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_is_the_packed_run_on_every_device(name, device):
+    rnn, batch = make_network(name, device), make_batch([3, 1, 2], device)
+    hx = make_state(rnn, 3, device)
+    assert_all_exact(
+        gradients(run_rnn, rnn, batch, hx),
+        gradients(run_packed, rnn, batch, hx),
+    )
+
+
+@pytest.mark.parametrize("dtype", HALF_TOLERANCE, ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_half_types_are_as_close_as_they_can_be(name, dtype):
+    sizes = [4, 6, 1, 3, 3]
+    rnn, batch = make_network(name, dtype=dtype), make_batch(sizes)
+    batch = batch.to(dtype)
+    whole = copy.deepcopy(rnn).float()
+    for hx in (None, make_state(rnn, len(sizes), dtype=dtype)):
+        full_hx = hx if hx is None else pair([p.float() for p in parts_of(hx)])
+        expected = gradients(
+            run_packed, whole, batch.to(torch.float32), full_hx
+        )
+        theirs = gradients(run_packed, rnn, batch, hx)
+        for plan in all_plans(rnn, sizes).values():
+            own = gradients(run_with(plan), rnn, batch, hx)
+            for ours, packed, target in zip(
+                [*own[0], *own[1]],
+                [*theirs[0], *theirs[1]],
+                [*expected[0], *expected[1]],
+                strict=True,
+            ):
+                assert ours.dtype == packed.dtype == dtype
+                allowed = relative_error(packed.float(), target)
+                allowed = max(HALF_TOLERANCE[dtype], 1.5 * allowed)
+                assert relative_error(ours.float(), target) <= allowed
+
+
+@settings(max_examples=60)
+@given(
+    sizes=lengths(),
+    cell=st.sampled_from(["RNN", "GRU", "LSTM"]),
+    counts=st.tuples(*(st.integers(1, most) for most in (3, 5, 4, 99))),
+    flags=st.tuples(*[st.booleans()] * 6),
+    data=st.data(),
+)
+def test_any_network_over_any_lengths(sizes, cell, counts, flags, data):
+    if not any(sizes):
+        sizes = [*sizes, 2]
+    layers, features, hidden, seed = counts
+    hidden += 1  # a projection must be smaller
+    bias, batch_first, both, given_state, second, strong = flags
+    options = {}
+    if second and cell == "RNN":
+        options["nonlinearity"] = "relu"
+    if second and cell == "LSTM":
+        options["proj_size"] = 1
+    torch.manual_seed(seed)
+    rnn = getattr(nn, cell)(
+        features,
+        hidden,
+        layers,
+        bias=bias,
+        batch_first=batch_first,
+        bidirectional=both,
+        dtype=torch.float64,
+        **options,
+    )
+    rnn = saturate(rnn) if strong else rnn
+    batch = Ragged(make_floats(sum(sizes), features, seed=seed), sizes)
+    hx = make_state(rnn, len(sizes)) if given_state else None
+    routes = all_plans(rnn, sizes)
+    plan = routes[data.draw(st.sampled_from([*routes]), label="plan")]
+    own = gradients(run_with(plan), rnn, batch, hx)
+    alone = gradients(one_by_one, rnn, batch, hx)
+    assert_all_exact(own, alone)
+
+
+@pytest.mark.parametrize("probability", [0.3, 1.0])
+@pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("both", [False, True])
+def test_dropout_is_that_of_the_packed_run(cell, both, probability):
+    rnn = cell(
+        3,
+        4,
+        3,
+        dropout=probability,
+        bidirectional=both,
+        dtype=torch.float64,
+    )
+    sizes = [2, 5, 3, 1]
+
+    def seeded(run):
+        def run_it(*args):
+            torch.manual_seed(7)
+            return run(*args)
+
+        return run_it
+
+    batch = make_batch(sizes)
+    expected = gradients(seeded(run_packed), rnn, batch, None)
+    for plan in all_plans(rnn, sizes).values():
+        own = gradients(seeded(run_with(plan)), rnn, batch, None)
+        assert_all_exact(own, expected)
+        after = torch.rand(1)
+        seeded(run_packed)(rnn, batch)
+        assert_same(torch.rand(1), after)
+    with torch.no_grad():
+        other, _ = run_rnn(rnn, batch)
+        assert probability == 1 or not torch.equal(
+            other.values, expected[0][0]
+        )
+        still, _ = run_rnn(rnn.eval(), batch)
+    assert_close(still.values, run_packed(rnn, batch)[0].values)
+
+
+@pytest.mark.parametrize("sizes", [[3, 1, 2], [2, 2]], ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_autocast_returns_the_types_of_the_packed_run(name, sizes, device):
+    rnn = make_network(name, device, torch.float32)
+    packed = make_batch(sizes, device, torch.float32).to_packed()
+    with torch.autocast(device.type, torch.bfloat16):
+        expected, their_state = rnn(packed)
+        own, state = run_rnn(rnn, packed)
+        ragged, _ = run_rnn(
+            rnn, make_batch([*sizes, 0], device).to(packed.data.dtype)
+        )
+    assert_same(own.data, expected.data)
+    assert ragged.values.dtype == expected.data.dtype
+    for ours, theirs in zip(
+        parts_of(state), parts_of(their_state), strict=True
+    ):
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_first_and_second_derivatives(name):
+    rnn = make_network(name)
+    sizes = [2, 3, 1]
+    batch = make_batch(sizes)
+    hx = leaves_of(make_state(rnn, 3))
+    names = [name for name, _ in rnn.named_parameters()]
+    inputs = [leaves_of(batch.values), *parts_of(hx)]
+    inputs += [leaves_of(weight) for weight in rnn.parameters()]
+    states = len(parts_of(hx))
+
+    for plan in all_plans(rnn, sizes).values():
+
+        def run(values, *rest, plan=plan):
+            weights = dict(zip(names, rest[states:], strict=True))
+            output, state = torch.func.functional_call(
+                Runner(rnn, plan),
+                {f"rnn.{name}": weight for name, weight in weights.items()},
+                (Ragged(values, sizes), pair(rest[:states])),
+            )
+            return (output.values, *parts_of(state))
+
+        assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
+        assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+
+
+class Runner(nn.Module):
+    def __init__(self, rnn, plan=None):
+        super().__init__()
+        self.rnn, self.plan = rnn, plan
+
+    def forward(self, batch, hx=None):
+        return run_rnn(self.rnn, batch, hx, plan=self.plan)
+
+
+@pytest.mark.parametrize("name", WITH_FUSED_KERNEL)
+def test_second_derivatives_of_the_fused_kernel(name):
+    sizes = [5, 3, 4, 1]
+
+    def second(dtype, plan):
+        rnn = make_network(name, dtype=dtype)
+        values = leaves_of(make_batch(sizes, dtype=dtype).values)
+        output, _ = run_rnn(rnn, Ragged(values, sizes), plan=plan)
+        loss = output.values.sin().sum()
+        first = torch.autograd.grad(loss, values, create_graph=True)[0]
+        sources = [values, *rnn.parameters()]
+        return torch.autograd.grad((first**2).sum(), sources)
+
+    expected = second(torch.float64, None)
+    for plan in all_plans(make_network(name), sizes).values():
+        for ours, theirs in zip(
+            second(torch.float32, plan), expected, strict=True
+        ):
+            assert_exact(ours, theirs.float())
+
+
+@quiet
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_nan_stays_in_its_sequence(name, value, dtype):
+    sizes = [3, 5, 2, 0, 4]
+    rnn = make_network(name, dtype=dtype)
+    batch, hx = make_batch(sizes, dtype=dtype), make_state(rnn, 5, dtype=dtype)
+    others = [0, 1, 3, 4]
+
+    def run(values, plan):
+        values = leaves_of(values)
+        output, state = run_rnn(rnn, Ragged(values, sizes), hx, plan=plan)
+        kept = output.index_select(others).values
+        loss = kept.sum() + sum(p[:, others].sum() for p in parts_of(state))
+        (gradient,) = torch.autograd.grad(loss, values)
+        gradient = Ragged(gradient, sizes).index_select(others).values
+        return kept, gradient, *(p[:, others] for p in parts_of(state))
+
+    for token in (8, 9):
+        spoilt = batch.values.clone()
+        spoilt[token] = value
+        for plan in all_plans(rnn, sizes).values():
+            clean = run(batch.values, plan)
+            for ours, theirs in zip(run(spoilt, plan), clean, strict=True):
+                assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("name", WITH_FUSED_KERNEL)
+@pytest.mark.parametrize("token", [2, 3, 7])
+def test_infinities_give_what_the_packed_run_gives(name, token, dtype):
+    # Opposite infinities leave a NaN in some gates and not in others.
+    sizes = [3, 1, 4]
+    rnn = make_network(name, dtype=dtype)
+    batch = make_batch(sizes, dtype=dtype)
+    batch.values[token, :2] = torch.inf
+    expected, their_state = run_packed(rnn, batch)
+    for plan in all_plans(rnn, sizes).values():
+        output, state = run_rnn(rnn, batch, plan=plan)
+        torch.testing.assert_close(
+            output.values, expected.values, equal_nan=True
+        )
+        torch.testing.assert_close(state, their_state, equal_nan=True)
+
+
+def test_a_nan_in_h_alone_does_not_reach_c():
+    lstm = nn.LSTM(2, 1, bias=False)
+    with torch.no_grad():
+        lstm.weight_ih_l0.zero_()
+        lstm.weight_ih_l0[:3] = torch.tensor([[1.0, 1], [1, 1], [1, 1]])
+        lstm.weight_ih_l0[3] = torch.tensor([1.0, -1])
+        lstm.weight_hh_l0.zero_()
+    values = torch.ones(6, 2)
+    values[1] = torch.inf  # the output gate gets inf - inf
+    batch = Ragged(values, [2, 4])
+    for plan in all_plans(lstm, [2, 4]).values():
+        _, (h_n, c_n) = run_rnn(lstm, batch, plan=plan)
+        assert h_n[0, 0].isnan()
+        assert_close(c_n, run_packed(lstm, batch)[1][1])
+        assert c_n.isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e10, 1e28, 1e30, torch.inf])
+@pytest.mark.parametrize("part", ["weight_ih", "weight_hh", "bias_ih"])
+def test_weights_too_large_to_be_shut_off(part, scale):
+    sizes = [2, 6, 3]
+    lstm = make_network("LSTM", dtype=torch.float32)
+    with torch.no_grad():
+        getattr(lstm, f"{part}_l0")[5] *= scale
+    batch = make_batch(sizes, dtype=torch.float32)
+    expected, their_state = run_packed(lstm, batch)
+    for plan in all_plans(lstm, sizes).values():
+        output, state = run_rnn(lstm, batch, plan=plan)
+        torch.testing.assert_close(
+            output.values, expected.values, equal_nan=True
+        )
+        torch.testing.assert_close(state, their_state, equal_nan=True)
+
+
+def test_half_precision_has_less_room_to_shut_off():
+    sizes = [2, 6, 3]
+    lstm = make_network("LSTM", dtype=torch.float16)
+    with torch.no_grad():
+        lstm.bias_ih_l0[:4] = 5e4
+    batch = make_batch(sizes, dtype=torch.float16)
+    _, (_, expected) = run_packed(lstm, batch)
+    for plan in all_plans(lstm, sizes).values():
+        _, (_, c_n) = run_rnn(lstm, batch, plan=plan)
+        torch.testing.assert_close(c_n, expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("kind", SHAPES_OF_BATCHES)
+def test_permuting_or_splitting_the_batch(name, kind):
+    sizes = SHAPES_OF_BATCHES[kind]
+    rnn, batch = make_network(name), make_batch(sizes)
+    hx = make_state(rnn, len(sizes))
+    middle = len(sizes) // 2
+    choices = [
+        torch.randperm(len(sizes)),
+        torch.arange(middle),
+        torch.arange(middle, len(sizes)),
+    ]
+    with torch.no_grad():
+        output, state = run_rnn(rnn, batch, hx)
+        for rows in choices:
+            if not len(rows):
+                continue
+            part = pair([part[:, rows] for part in parts_of(hx)])
+            own, own_state = run_rnn(rnn, batch.index_select(rows), part)
+            assert_exact(own.values, output.index_select(rows).values)
+            for ours, whole in zip(
+                parts_of(own_state), parts_of(state), strict=True
+            ):
+                assert_exact(ours, whole[:, rows])
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM", "LSTM batch first"])
+def test_a_state_can_be_carried(name):
+    rnn = make_network(name)
+    whole = make_batch([5, 2, 0, 7, 1])
+    first = Ragged.from_list([seq[:2] for seq in whole])
+    second = Ragged.from_list([seq[2:] for seq in whole])
+    expected, last = run_rnn(rnn, whole)
+    start, state = run_rnn(rnn, first)
+    end, state = run_rnn(rnn, second, state)
+    for i, seq in enumerate(expected):
+        assert_close(torch.cat([start[i], end[i]]), seq)
+    for ours, theirs in zip(parts_of(state), parts_of(last), strict=True):
+        assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_type_that_goes_in_comes_back(name, device):
+    rnn, batch = make_network(name, device), make_batch([2, 5, 1, 5], device)
+    hx = make_state(rnn, 4, device)
+    expected, expected_state = run_rnn(rnn, batch, hx)
+    assert type(expected) is Ragged
+    assert_same(expected.lengths, batch.lengths)
+
+    packed = batch.to_packed()
+    output, state = run_rnn(rnn, packed, hx)
+    assert type(output) is PackedSequence
+    for own, theirs in zip(output[1:], packed[1:], strict=True):
+        assert own is theirs
+    assert_same(Ragged.from_packed(output).values, expected.values)
+
+    nested = batch.to_nested()
+    output, nested_state = run_rnn(rnn, nested, hx)
+    assert output.is_nested
+    assert output.layout == torch.jagged
+    assert_same(output.values(), expected.values)
+    # The same lengths for PyTorch too: the two can be added.
+    assert output.shape[:2] == nested.shape[:2]
+
+    for own in (state, nested_state):
+        assert isinstance(own, tuple) == (rnn.mode == "LSTM")
+        for ours, theirs in zip(
+            parts_of(own), parts_of(expected_state), strict=True
+        ):
+            assert_same(ours, theirs)
+
+
+def test_a_sorted_packed_sequence_has_no_indices():
+    rnn = make_network("LSTM both ways")
+    packed = pack_sequence(make_batch([4, 2, 2]).to_list())
+    output, state = run_rnn(rnn, packed)
+    expected, their_state = rnn(packed)
+    assert output.sorted_indices is None
+    assert output.unsorted_indices is None
+    assert_close(output.data, expected.data)
+    for ours, theirs in zip(state, their_state, strict=True):
+        assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("with_state", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_empty_sequence_returns_its_initial_state(name, with_state, device):
+    rnn = make_network(name, device)
+    batch = make_batch([0, 3, 0, 1], device)
+    hx = make_state(rnn, 4, device) if with_state else None
+    for plan in all_plans(rnn, [0, 3, 0, 1]).values():
+        if device.type != "cpu" and plan is not None:
+            continue
+        for given_batch in (batch, batch.to_nested()):
+            output, state = run_rnn(rnn, given_batch, hx, plan=plan)
+            output = (
+                Ragged.from_nested(output)
+                if output is not None and isinstance(output, torch.Tensor)
+                else output
+            )
+            expected, expected_state = one_by_one(rnn, batch, hx)
+            assert_close(output.values, expected.values)
+            assert output.lengths.tolist() == [0, 3, 0, 1]
+            for ours, theirs in zip(
+                parts_of(state), parts_of(expected_state), strict=True
+            ):
+                assert_close(ours, theirs)
+                assert_same(ours[:, [0, 2]], theirs[:, [0, 2]])
+
+
+def test_the_state_of_an_empty_sequence_has_a_gradient():
+    rnn, batch = make_network("LSTM"), make_batch([0, 2])
+    h_0, c_0 = leaves_of(make_state(rnn, 2))
+    _, (h_n, c_n) = run_rnn(rnn, batch, (h_0, c_0))
+    (2 * h_n[:, 0] + 3 * c_n[:, 0]).sum().backward()
+    assert h_0.grad[0].tolist() == [[2] * 4, [0] * 4]
+    assert c_0.grad[0].tolist() == [[3] * 4, [0] * 4]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_all_sequences_may_be_empty(name, device):
+    rnn, batch = make_network(name, device), make_batch([0, 0], device)
+    hx = make_state(rnn, 2, device)
+    output, state = run_rnn(rnn, batch, hx)
+    expected, _ = one_by_one(rnn, batch, hx)
+    assert_same(output.values, expected.values)
+    assert output.lengths.tolist() == [0, 0]
+    for part, start in zip(parts_of(state), parts_of(hx), strict=True):
+        assert_same(part, start)
+        assert part.data_ptr() != start.data_ptr()
+    plan = plan_run(rnn, [0, 0])
+    assert plan == Plan("torch", (), 0, 0, 0.0)
+    assert plan.padding_fraction == 0
+    assert_same(run_rnn(rnn, batch, hx, plan=plan)[0].values, output.values)
+
+
+def test_the_arguments_are_left_alone():
+    rnn, batch = make_network("LSTM both ways"), make_batch([3, 2, 5])
+    hx = make_state(rnn, 3)
+    before = [part.clone() for part in (batch.values, *hx)]
+    weights = [weight.clone() for weight in rnn.parameters()]
+    for plan in all_plans(rnn, [3, 2, 5]).values():
+        run_rnn(rnn, batch, hx, plan=plan)
+    for part, copied in zip((batch.values, *hx), before, strict=True):
+        assert_same(part, copied)
+    for weight, copied in zip(rnn.parameters(), weights, strict=True):
+        assert_same(weight, copied)
+
+
+class Doubled(nn.Module):
+    def forward(self, weight):
+        return 2 * weight
+
+
+@pytest.mark.parametrize("name", ["GRU deep", "LSTM both ways"])
+def test_weights_are_read_at_each_call(name):
+    sizes = [3, 5, 1]
+    rnn, batch = make_network(name), make_batch(sizes)
+    plans = all_plans(rnn, sizes).values()
+
+    def compare():
+        expected = gradients(run_packed, rnn, batch, None)
+        for plan in plans:
+            own = gradients(run_with(plan), rnn, batch, None)
+            assert_all_exact(own, expected)
+
+    compare()
+    with torch.no_grad():
+        rnn.weight_hh_l0 += 1
+    compare()
+    rnn.weight_ih_l0_reverse = rnn.weight_ih_l0
+    compare()
+    rnn.load_state_dict(make_network(name).state_dict())
+    compare()
+    parametrize.register_parametrization(rnn, "weight_hh_l1", Doubled())
+    compare()
+
+
+def test_the_weights_learn():
+    torch.manual_seed(0)
+    lstm = nn.LSTM(3, 8, bidirectional=True)
+    batch = make_batch([60, 3, 40, 1] * 5, dtype=torch.float32)
+    optimiser = torch.optim.Adam(lstm.parameters(), 0.01)
+    assert plan_run(lstm, batch.lengths, training=True).route == "slabs"
+    losses = []
+    for _ in range(8):
+        output, (h_n, _) = run_rnn(lstm, batch)
+        loss = (output.values.mean() - 0.1) ** 2 + (h_n**2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_graph_where_none_is_wanted(name):
+    sizes = [30, 20, 3]
+    rnn, batch = make_network(name, dtype=torch.float32), make_batch(sizes)
+    batch = batch.to(torch.float32)
+    expected, _ = run_rnn(rnn, batch)
+    assert expected.values.requires_grad
+    for mode in (torch.no_grad(), torch.inference_mode()):
+        with mode:
+            output, state = run_rnn(rnn, batch)
+            assert not output.values.requires_grad
+            assert not parts_of(state)[0].requires_grad
+            assert_exact(output.values, expected.values)
+    for weight in rnn.parameters():
+        weight.requires_grad_(False)
+    output, _ = run_rnn(rnn, batch)
+    assert not output.values.requires_grad
+    output, _ = run_rnn(rnn, batch.apply(leaves_of))
+    assert output.values.requires_grad
+
+
+def test_a_network_may_have_a_shape_alone():
+    rnn = make_network("LSTM projected", "meta")
+    output, (h_n, c_n) = run_rnn(rnn, make_batch([2, 0]).to("meta"))
+    assert output.values.shape == (2, 4)
+    assert (h_n.shape, c_n.shape) == ((4, 2, 2), (4, 2, 4))
+
+
+def test_without_onednn_the_loop_is_cut(monkeypatch):
+    rnn, batch = make_network("LSTM", dtype=torch.float32), [90, 2, 70, 1]
+    assert plan_run(rnn, batch, training=True).route == "slabs"
+    monkeypatch.setattr("packtutor._plans._ONE_DNN", Off())
+    assert plan_run(rnn, batch, training=True).route == "pieces"
+    assert plan_run(rnn, batch).route == "torch"
+
+
+class Off:
+    enabled = False
+
+    def is_available(self):
+        return True
+
+
+X = make_batch([3, 2, 1])
+H = torch.zeros(1, 3, 4, dtype=torch.float64)
+SORTED = torch.tensor([0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("rnn", "batch", "error", "text"),
+    [
+        (None, X, TypeError, "rnn is of type NoneType; it must be a torch.nn"),
+        (nn.GRUCell(3, 4), X, TypeError, "rnn is of type GRUCell; it must be"),
+        (
+            "LSTM",
+            X.to_list(),
+            TypeError,
+            "batch is of type list; it must be a PackedSequence, a Ragged or",
+        ),
+        (
+            "LSTM",
+            X.to_padded(),
+            TypeError,
+            r"batch is a padded tensor .*: Ragged.from_padded\(batch, lengths\)",
+        ),
+        ("LSTM", X.index_select([]), ValueError, "batch has no sequence; it "),
+        (
+            "LSTM",
+            X.to(torch.int64),
+            TypeError,
+            "batch.values has dtype torch.int64; .* embed the ids first",
+        ),
+        (
+            "LSTM",
+            X.to(torch.int64).to_packed(),
+            TypeError,
+            "batch.data has dtype torch.int64; .* embed the ids first",
+        ),
+        (
+            "LSTM",
+            X.to(torch.int64).to_nested(),
+            TypeError,
+            r"batch.values\(\) has dtype torch.int64; .* embed the ids first",
+        ),
+        (
+            "GRU",
+            X.to(torch.float32),
+            TypeError,
+            "batch.values has dtype torch.float32; the weights have torch.flo",
+        ),
+        (
+            "GRU",
+            X.to("meta"),
+            ValueError,
+            "batch.values is on device meta; the weights are on cpu",
+        ),
+        (
+            "GRU",
+            X.apply(lambda x: x[:, :2]).to_packed(),
+            ValueError,
+            r"batch.data has shape \(6, 2\); it must be \(N, 3\), the network",
+        ),
+        (
+            "GRU",
+            PackedSequence(X.values, torch.tensor([3, 2])),
+            ValueError,
+            "batch.batch_sizes adds up to 5; batch.data has 6 rows",
+        ),
+        (
+            "GRU",
+            PackedSequence(X.values, torch.tensor([2, 3, 1])),
+            ValueError,
+            r"batch.batch_sizes\[1\] is 3 after 2; batch sizes cannot grow",
+        ),
+        (
+            "GRU",
+            PackedSequence(
+                X.values, torch.tensor([3, 2, 1]), SORTED, SORTED[[1, 2, 0]]
+            ),
+            ValueError,
+            "batch.unsorted_indices is not the inverse of batch.sorted_indic",
+        ),
+        (
+            "GRU",
+            PackedSequence(
+                X.values, torch.tensor([3, 2, 1]), SORTED[:2], SORTED[:2]
+            ),
+            ValueError,
+            r"batch.sorted_indices has 2 entries; batch.batch_sizes\[0\] is 3",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(rnn, batch, error, text):
+    rnn = make_network(rnn) if rnn in NETWORKS else rnn
+    with pytest.raises(error, match=text):
+        run_rnn(rnn, batch)
+
+
+@pytest.mark.parametrize(
+    ("name", "hx", "error", "text"),
+    [
+        ("LSTM", H, TypeError, r"hx is of type Tensor; .* tuple \(h_0, c_0\)"),
+        ("LSTM", (H,), TypeError, r"hx has 1 parts; .* a tuple \(h_0, c_0\)"),
+        ("LSTM", (H, None), TypeError, "hx: c_0 is of type NoneType; hx must"),
+        ("GRU", (H,), TypeError, "hx: h_0 is of type tuple; hx must be a ten"),
+        ("GRU", H[:, :2], ValueError, r"hx: h_0 has shape \(1, 2, 4\); .* = "),
+        # PyTorch uses the first B of them in silence.
+        ("GRU", H.repeat(1, 2, 1), ValueError, r"h_0 has shape \(1, 6, 4\);"),
+        ("GRU", H.float(), TypeError, "hx: h_0 has dtype torch.float32; the"),
+        ("GRU", H.to("meta"), ValueError, "hx: h_0 is on device meta; the w"),
+    ],
+)
+@pytest.mark.parametrize("layout", ["ragged", "packed", "nested"])
+def test_a_bad_state_is_named(name, hx, error, text, layout):
+    batch = {"ragged": X, "packed": X.to_packed(), "nested": X.to_nested()}
+    with pytest.raises(error, match=text):
+        run_rnn(make_network(name), batch[layout], hx)
+
+
+GOOD = force("pieces", [1], [3, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "plan", "error", "text"),
+    [
+        ("GRU", "slabs", TypeError, "plan is of type str; it must be a Plan,"),
+        (
+            "GRU",
+            GOOD._replace(route="fast"),
+            ValueError,
+            "plan.route is 'fast'; it must be 'torch', 'pieces' or 'slabs'",
+        ),
+        (
+            "GRU",
+            GOOD._replace(route="slabs"),
+            ValueError,
+            "plan.route is 'slabs'; only an LSTM without proj_size can shut",
+        ),
+        (
+            "LSTM projected",
+            GOOD._replace(route="slabs"),
+            ValueError,
+            "plan.route is 'slabs'; only an LSTM without proj_size can shut",
+        ),
+        (
+            "GRU",
+            GOOD._replace(tokens=5),
+            ValueError,
+            "plan has 5 tokens; the batch has 6",
+        ),
+        (
+            "GRU",
+            GOOD._replace(slabs=GOOD.slabs[1:]),
+            ValueError,
+            r"plan.slabs\[0\] runs from step 1 to 3; it must start at 0 and ",
+        ),
+        (
+            "GRU",
+            GOOD._replace(slabs=(GOOD.slabs[0]._replace(stop=4),)),
+            ValueError,
+            r"plan.slabs\[0\] runs from step 0 to 4; .* and end by 3",
+        ),
+        (
+            "GRU",
+            GOOD._replace(slabs=(GOOD.slabs[0]._replace(rows=2),)),
+            ValueError,
+            r"plan.slabs\[0\] has 2 rows; 3 sequences of the batch are alive ",
+        ),
+        (
+            "GRU",
+            GOOD._replace(slabs=GOOD.slabs[:1]),
+            ValueError,
+            "plan ends at step 1; the longest sequence of the batch has 3",
+        ),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_named(name, plan, error, text):
+    with pytest.raises(error, match=text):
+        run_rnn(make_network(name), X, plan=plan)
+
+
+def test_only_the_packed_kernel_runs_elsewhere():
+    rnn = make_network("LSTM", "meta")
+    with pytest.raises(ValueError, match="'pieces'; on meta it must be 'tor"):
+        run_rnn(rnn, X.to("meta"), plan=GOOD)
+    with (
+        torch.autocast("cpu"),
+        pytest.raises(ValueError, match="under autocast it must be 'torch'"),
+    ):
+        run_rnn(make_network("LSTM"), X, plan=GOOD)
