@@ -112,3 +112,10 @@ def all_plans(rnn, sizes):
         if rnn.mode == "LSTM" and not rnn.proj_size:
             plans[f"slabs, {name}"] = force("slabs", steps, sizes)
     return plans
+
+
+def few_plans(rnn, sizes):
+    """Return a plan for each route, for what takes long."""
+    wanted = ("torch", "pieces, some", "slabs, whole", "slabs, some")
+    plans = all_plans(rnn, sizes)
+    return {name: plans[name] for name in wanted if name in plans}

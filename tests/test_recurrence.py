@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from networks import (
     NETWORKS,
     all_plans,
+    few_plans,
     force,
     gradients,
     leaves_of,
@@ -82,13 +83,13 @@ def test_every_route_is_the_packed_run(name, sizes, saturated, dtype):
     rnn = make_network(name, dtype=dtype)
     rnn = saturate(rnn) if saturated else rnn
     batch = make_batch(sizes, dtype=dtype)
-    for hx in (None, make_state(rnn, len(sizes), dtype=dtype)):
-        packed = gradients(run_packed, rnn, batch, hx)
-        alone = gradients(one_by_one, rnn, batch, hx)
-        for plan in all_plans(rnn, sizes).values():
-            own = gradients(run_with(plan), rnn, batch, hx)
-            assert_all_exact(own, packed)
-            assert_all_exact(own, alone)
+    hx = make_state(rnn, len(sizes), dtype=dtype) if saturated else None
+    packed = gradients(run_packed, rnn, batch, hx)
+    alone = gradients(one_by_one, rnn, batch, hx)
+    for plan in all_plans(rnn, sizes).values():
+        own = gradients(run_with(plan), rnn, batch, hx)
+        assert_all_exact(own, packed)
+        assert_all_exact(own, alone)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -128,7 +129,7 @@ def test_half_types_are_as_close_as_they_can_be(name, dtype):
                 assert relative_error(ours.float(), target) <= allowed
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(
     sizes=lengths(),
     cell=st.sampled_from(["RNN", "GRU", "LSTM"]),
@@ -228,15 +229,15 @@ def test_autocast_returns_the_types_of_the_packed_run(name, sizes, device):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_first_and_second_derivatives(name):
     rnn = make_network(name)
-    sizes = [2, 3, 1]
+    sizes = [1, 3]
     batch = make_batch(sizes)
-    hx = leaves_of(make_state(rnn, 3))
+    hx = leaves_of(make_state(rnn, 2))
     names = [name for name, _ in rnn.named_parameters()]
     inputs = [leaves_of(batch.values), *parts_of(hx)]
     inputs += [leaves_of(weight) for weight in rnn.parameters()]
     states = len(parts_of(hx))
 
-    for plan in all_plans(rnn, sizes).values():
+    for plan in few_plans(rnn, sizes).values():
 
         def run(values, *rest, plan=plan):
             weights = dict(zip(names, rest[states:], strict=True))
@@ -282,11 +283,10 @@ def test_second_derivatives_of_the_fused_kernel(name):
 
 
 @quiet
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_nan_stays_in_its_sequence(name, value, dtype):
-    sizes = [3, 5, 2, 0, 4]
+def test_a_nan_stays_in_its_sequence(name, value):
+    sizes, dtype = [3, 5, 2, 0, 4], torch.float32
     rnn = make_network(name, dtype=dtype)
     batch, hx = make_batch(sizes, dtype=dtype), make_state(rnn, 5, dtype=dtype)
     others = [0, 1, 3, 4]
@@ -303,7 +303,7 @@ def test_a_nan_stays_in_its_sequence(name, value, dtype):
     for token in (8, 9):
         spoilt = batch.values.clone()
         spoilt[token] = value
-        for plan in all_plans(rnn, sizes).values():
+        for plan in few_plans(rnn, sizes).values():
             clean = run(batch.values, plan)
             for ours, theirs in zip(run(spoilt, plan), clean, strict=True):
                 assert_same(ours, theirs)
@@ -597,11 +597,11 @@ def test_a_network_may_have_a_shape_alone():
 
 
 def test_without_onednn_the_loop_is_cut(monkeypatch):
-    rnn, batch = make_network("LSTM", dtype=torch.float32), [90, 2, 70, 1]
-    assert plan_run(rnn, batch, training=True).route == "slabs"
+    lstm, sizes = nn.LSTM(8, 64), [900, 2, 700, 1]
+    assert plan_run(lstm, sizes, training=True).route == "slabs"
     monkeypatch.setattr("packtutor._plans._ONE_DNN", Off())
-    assert plan_run(rnn, batch, training=True).route == "pieces"
-    assert plan_run(rnn, batch).route == "torch"
+    assert plan_run(lstm, sizes, training=True).route == "pieces"
+    assert plan_run(lstm, sizes).route == "torch"
 
 
 class Off:
@@ -631,7 +631,7 @@ SORTED = torch.tensor([0, 1, 2])
             "LSTM",
             X.to_padded(),
             TypeError,
-            r"batch is a padded tensor .*: Ragged.from_padded\(batch, lengths\)",
+            r"batch is a padded tensor .* Ragged.from_padded\(batch, length",
         ),
         ("LSTM", X.index_select([]), ValueError, "batch has no sequence; it "),
         (
