@@ -1,5 +1,6 @@
 """Variable-length sequences in PyTorch: what the library itself lacks."""
 
+from packtutor import nn as nn
 from packtutor._plans import Plan
 from packtutor.cost import (
     Cost,

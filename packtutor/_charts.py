@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
+from packtutor import _places
 from packtutor._checks import Lengths, as_integers, as_lengths
 from packtutor._drawing import DPI, INK, NOTE, WORD
 from packtutor._pictures import count
+from packtutor._plans import Plan, check_fit
 
 # At most so many bars of a histogram.
 _BARS = 40
@@ -84,6 +87,57 @@ def histogram(lengths: Lengths) -> Figure:
     )
     _draw_legend(figure)
     return figure
+
+
+def slabs(plan: Plan, lengths: Lengths) -> Figure:
+    """Draw the slabs of a plan over the tokens of a batch."""
+    if not isinstance(plan, Plan):
+        raise TypeError(
+            f"plan is of type {type(plan).__name__}; it must be a Plan, as "
+            f"plan_run returns it"
+        )
+    alive = _places.batch_sizes(as_lengths(lengths))
+    check_fit(plan, alive)
+    if not plan.slabs:
+        raise ValueError("plan has no slab; there is nothing to draw")
+    figure, axes = _new_chart("time step", "sequences, longest first")
+    pads = plan.route == "slabs" and plan.cells > plan.tokens
+    for index, (start, stop, rows) in enumerate(plan.slabs):
+        frame = Rectangle(
+            (start, 0),
+            stop - start,
+            rows,
+            facecolor="white" if pads else "none",
+            edgecolor="#c04b00",
+            hatch="////" if pads else None,
+            label="pads" if pads and index == 0 else None,
+        )
+        axes.add_patch(frame)
+    axes.stairs(
+        alive.tolist(),
+        color="#9ccdec",
+        edgecolor="#33688a",
+        fill=True,
+        label=count(plan.tokens, "token"),
+    )
+    for start, stop, rows in plan.slabs:
+        frame = Rectangle((start, 0), stop - start, rows, fill=False)
+        frame.set(edgecolor=INK, linewidth=1.5)
+        axes.add_patch(frame)
+    axes.set_xlim(0, len(alive))
+    axes.set_ylim(int(alive[0]), 0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+    axes.plot([], [], color=INK, label=_name_slabs(plan))
+    _draw_legend(figure)
+    return figure
+
+
+def _name_slabs(plan: Plan) -> str:
+    """Say what a frame is, and how much of all is pads."""
+    name = {"torch": "call", "pieces": "piece", "slabs": "slab"}[plan.route]
+    share = f", {plan.padding_fraction:.0%} pads"
+    return count(len(plan.slabs), name) + share * (plan.route == "slabs")
 
 
 def _read_curve(

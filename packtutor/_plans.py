@@ -155,18 +155,19 @@ def check_plan(
         raise ValueError(
             f"plan.route is {plan.route!r}; {where} it must be 'torch'"
         )
+    check_fit(plan, batch_sizes)
+    return plan
+
+
+def check_fit(plan: Plan, batch_sizes: Tensor) -> None:
+    """Raise unless the slabs are those of a packed batch."""
     tokens = int(batch_sizes.sum())
     if plan.tokens != tokens:
         raise ValueError(
             f"plan has {plan.tokens} tokens; the batch has {tokens}"
         )
-    _check_slabs(plan.slabs, batch_sizes)
-    return plan
-
-
-def _check_slabs(slabs: tuple[Slab, ...], batch_sizes: Tensor) -> None:
     steps, done = batch_sizes.numel(), 0
-    for index, (start, stop, rows) in enumerate(slabs):
+    for index, (start, stop, rows) in enumerate(plan.slabs):
         name = f"plan.slabs[{index}]"
         if start != done or not start < stop <= steps:
             raise ValueError(

@@ -43,6 +43,7 @@ from packtutor._drawing import (
     new_page,
     write,
 )
+from packtutor._plans import Plan
 
 
 def draw_layouts(docs: Iterable[str]) -> Figure:
@@ -347,6 +348,42 @@ def draw_lengths(lengths: Lengths) -> Figure:
         ``padding_fraction`` counts.
     """
     return _charts.histogram(lengths)
+
+
+def draw_plan(plan: Plan, lengths: Lengths) -> Figure:
+    """Draw how ``run_rnn`` runs a batch: its tokens and the slabs over them.
+
+    Each frame is one call of PyTorch's kernel. What is hatched is pads.
+
+    Args:
+        plan: What ``plan_run`` returned.
+        lengths: The lengths that it was made for, in any order.
+
+    Shapes:
+        lengths: (B,), any integer dtype, CPU.
+        returns: A figure of 6 by 3.6 inches.
+
+    Raises:
+        TypeError: If ``plan`` is no ``Plan`` or a length no integer.
+        ValueError: If the plan is not one for these lengths, or all are 0.
+
+    Example:
+        >>> from torch import nn
+        >>> from packtutor import plan_run
+        >>> lengths = [90, 70, 3]
+        >>> figure = draw_plan(plan_run(nn.LSTM(64, 128), lengths), lengths)
+        >>> plt.close(figure)
+
+    Cost:
+        O(T + slabs).
+
+    Source:
+        Chapter 7.
+
+    Not for:
+        Showing which sequence is which: they are sorted.
+    """
+    return _charts.slabs(plan, lengths)
 
 
 def _draw_layouts(figure: Figure, batch: _pictures.Batch) -> None:

@@ -8,6 +8,9 @@ from hypothesis import settings
 
 from packtutor import Ragged
 
+# The tensors are tiny: several threads would only wait for each other.
+torch.set_num_threads(1)
+
 # The same examples each time, and no time limit: the first one is slow.
 settings.register_profile(
     "repeatable",

@@ -20,6 +20,7 @@ PUBLIC = [
     "DOCS",
     "Cost",
     "CostComparison",
+    "Plan",
     "Ragged",
     "Violation",
     "Vocabulary",
@@ -33,17 +34,28 @@ PUBLIC = [
     "one_by_one",
     "padding_fraction",
     "pick_device",
+    "plan_run",
     "python_help_texts",
     "rnn_cost",
+    "run_rnn",
     "tokenize",
 ]
 MEMBERS = {
     "Cost": ["additions", "multiplications"],
     "CostComparison": ["packed", "padded", "saved_fraction"],
+    "Plan": [
+        "cells",
+        "padding_fraction",
+        "route",
+        "slabs",
+        "time_ms",
+        "tokens",
+    ],
     "Ragged": [
         "apply",
         "cat",
         "from_list",
+        "from_nested",
         "from_packed",
         "from_padded",
         "index_select",
@@ -54,6 +66,7 @@ MEMBERS = {
         "reverse",
         "to",
         "to_list",
+        "to_nested",
         "to_packed",
         "to_padded",
         "values",
@@ -70,7 +83,7 @@ def test_the_public_names():
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_the_public_members(name):
-    inherited = dir(tuple) if name.startswith("Cost") else []
+    inherited = dir(tuple) if name.startswith(("Cost", "Plan")) else []
     members = [
         member
         for member in dir(getattr(packtutor, name))
@@ -110,6 +123,12 @@ def test_the_public_members(name):
         (packtutor.dot_cost, "(lengths, *, columns=1)"),
         (packtutor.rnn_cost, "(rnn, lengths, *, elementwise=True)"),
         (packtutor.one_by_one, "(rnn, batch, hx=None)"),
+        (packtutor.run_rnn, "(rnn, batch, hx=None, *, plan=None)"),
+        (
+            packtutor.plan_run,
+            "(rnn, lengths, *, training=False, device=None, dtype=None)",
+        ),
+        (packtutor.nn.convert, "(module)"),
         (packtutor.pick_device, "(name=None)"),
         (packtutor.make_repeatable, "(seed=0)"),
     ],
@@ -220,7 +239,9 @@ padded = batch.to_padded(padding_value=-1.0)
 assert Ragged.from_padded(padded, [3, 2]).values.tolist() == [0, 1, 2, 0, 1]
 assert mask_from_lengths([3, 2]).sum() == 5
 lstm = torch.nn.LSTM(1, 2)
-one_by_one(lstm, batch.apply(lambda x: x[:, None]))
+batch = batch.apply(lambda x: x[:, None])
+one_by_one(lstm, batch)
+run_rnn(lstm, batch)
 assert rnn_cost(lstm, [3, 2]).saved_fraction
 assert Vocabulary.from_texts(DOCS).decode([2]) == ["on"]
 print(sorted({name.partition(".")[0] for name in sys.modules}
@@ -261,7 +282,8 @@ class Counter(TorchDispatchMode):
         self.operations.append(str(function))
         outputs = result if isinstance(result, (list, tuple)) else [result]
         for output in outputs:
-            if isinstance(output, torch.Tensor):
+            # A nested tensor has no storage of its own.
+            if isinstance(output, torch.Tensor) and not output.is_nested:
                 new = output.untyped_storage().data_ptr() not in self.known
                 if new:
                     self.largest = max(self.largest, output.numel())
@@ -276,6 +298,7 @@ def layouts(sizes, trailing=()):
         "seqs": seqs,
         "padded": pad_sequence(seqs, batch_first=True),
         "packed": pack_sequence(seqs, enforce_sorted=False),
+        "nested": Ragged(values, sizes).to_nested(),
         "batch": Ragged(values, sizes),
         "sizes": torch.tensor(sizes),
         "mask": mask_from_lengths(sizes),
@@ -295,6 +318,8 @@ CONVERSIONS = {
     ),
     "to_padded": lambda x: x["batch"].to_padded(padding_side="left"),
     "from_packed": lambda x: Ragged.from_packed(x["packed"]),
+    "from_nested": lambda x: Ragged.from_nested(x["nested"]),
+    "to_nested": lambda x: x["batch"].to_nested(),
     "to_packed": lambda x: x["batch"].to_packed(),
     "item": lambda x: x["batch"][-1],
     "reverse": lambda x: x["batch"].reverse(),
@@ -312,7 +337,8 @@ CONVERSIONS = {
 @pytest.mark.parametrize("name", CONVERSIONS)
 def test_no_loop_runs_over_sequences_or_steps(name):
     counted = []
-    for sequences, steps in ((10, 5), (100, 50)):
+    # Both beyond what is read as a list.
+    for sequences, steps in ((100, 80), (200, 160)):
         sizes = [1 + i % steps for i in range(sequences)]
         sizes[3] = steps
         given = layouts(sizes)
@@ -332,6 +358,8 @@ def test_no_loop_runs_over_sequences_or_steps(name):
         "from_padded time first",
         "from_packed",
         "to_packed",
+        "from_nested",
+        "to_nested",
         "item",
         "reverse",
         "index_select",

@@ -17,13 +17,15 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from PIL import Image
 
-from packtutor import DOCS, figures, padding_fraction
+from packtutor import DOCS, Plan, figures, padding_fraction, plan_run
+from packtutor._slabs import Slab
 from packtutor.figures import (
     draw_layouts,
     draw_lengths,
     draw_packing_steps,
     draw_padded,
     draw_padding_growth,
+    draw_plan,
     layouts_png,
 )
 
@@ -504,3 +506,77 @@ def test_without_matplotlib(monkeypatch):
         ("packtutor.figures needs matplotlib: pip install matplotlib"),
     ):
         importlib.import_module(figures.__name__)
+
+
+PLAN = Plan("slabs", (Slab(0, 3, 3), Slab(3, 5, 1)), 8, 11, 0.5)
+
+
+def frames(figure):
+    return [
+        (box.get_x(), box.get_width(), box.get_height())
+        for box in figure.axes[0].patches
+        if isinstance(box, Rectangle) and not box.get_fill()
+    ]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_plan_shows_its_slabs_and_pads():
+    figure = draw_plan(PLAN, [1, 5, 0, 2])
+    (axes,) = figure.axes
+    assert frames(figure) == [(0, 3, 3), (3, 2, 1)]
+    (stairs,) = [p for p in axes.patches if hasattr(p, "get_data")]
+    assert list(stairs.get_data().values) == [3, 2, 1, 1, 1]
+    pads = [patch for patch in axes.patches if patch.get_hatch()]
+    assert [(p.get_width(), p.get_height()) for p in pads] == [(3, 3), (2, 1)]
+    # The tokens cover what is no pad.
+    assert axes.get_children().index(stairs) > axes.get_children().index(
+        pads[-1]
+    )
+    assert legend(figure) == ["pads", "8 tokens", "2 slabs, 27% pads"]
+    assert axes.get_xlabel() == "time step"
+    assert axes.get_ylabel() == "sequences, longest first"
+    assert axes.get_ylim() == (3, 0)
+
+
+def test_a_plan_without_pads_has_no_hatching():
+    sizes = [5, 3, 1]
+    for route, name in (("torch", "1 call"), ("pieces", "1 piece")):
+        plan = Plan(route, (Slab(0, 5, 3),), 9, 9, 0.5)
+        figure = draw_plan(plan, sizes)
+        assert not [p for p in figure.axes[0].patches if p.get_hatch()]
+        assert legend(figure) == ["9 tokens", name]
+        assert frames(figure) == [(0, 5, 3)]
+
+
+def test_a_plan_that_was_chosen_can_be_drawn():
+    sizes = torch.arange(1, 400)
+    plan = plan_run(torch.nn.LSTM(8, 32), sizes)
+    assert plan.route == "slabs"
+    assert len(frames(draw_plan(plan, sizes))) == len(plan.slabs)
+
+
+@pytest.mark.parametrize(
+    ("plan", "sizes", "error", "text"),
+    [
+        (
+            "slabs",
+            [3],
+            TypeError,
+            "plan is of type str; it must be a Plan, as",
+        ),
+        (PLAN, [3], ValueError, "plan has 8 tokens; the batch has 3"),
+        (PLAN, [4, 4], ValueError, r"plan.slabs\[0\] has 3 rows; 2 sequences"),
+        (
+            Plan("torch", (), 0, 0, 0.0),
+            [0],
+            ValueError,
+            "plan has no slab; there is nothing to draw",
+        ),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_not_drawn(plan, sizes, error, text):
+    with pytest.raises(error, match=text):
+        draw_plan(plan, sizes)

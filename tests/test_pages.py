@@ -59,6 +59,8 @@ def test_api_lists_every_public_name() -> None:
         for name in packtutor.__all__
         if name != "__version__"
     }
+    modules = {"RNN", "GRU", "LSTM", "convert"}
+    names |= {f"packtutor.nn.{name}" for name in modules}
     assert sorted(listed) == sorted(names | {"packtutor.figures"})
 
 

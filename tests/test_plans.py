@@ -1,0 +1,208 @@
+"""What plan_run chooses, and how slabs are cut."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import NETWORKS, force, make_network
+from strategies import lengths
+from torch import nn
+
+from packtutor import Plan, plan_run
+from packtutor._layout import lay_out, mirror
+from packtutor._places import batch_sizes, sorted_lengths
+from packtutor._slabs import (
+    Slab,
+    Stretches,
+    cut_into_pieces,
+    cut_into_rectangles,
+    find_stretches,
+)
+
+
+def cost_of(slabs, call, step, cell):
+    return sum(
+        call + (stop - start) * (step + cell * rows)
+        for start, stop, rows in slabs
+    )
+
+
+def assert_covers(slabs, sizes):
+    done = 0
+    for start, stop, rows in slabs:
+        assert start == done < stop
+        assert rows == sum(size > start for size in sizes)
+        done = stop
+    assert done == max(sizes)
+
+
+def test_stretches_by_hand():
+    sizes = torch.tensor([3, 3, 2, 2, 2, 1])
+    assert find_stretches(sizes) == ([2, 5, 6], [3, 2, 1])
+    assert find_stretches(torch.tensor([4])) == ([1], [4])
+
+
+def test_rectangles_by_hand():
+    stretches = Stretches([2, 5, 6], [3, 2, 1])
+    # Calls for nothing: no pad. Calls at any price: one slab.
+    assert cut_into_rectangles(stretches, 0, 0, 1) == [
+        (0, 2, 3),
+        (2, 5, 2),
+        (5, 6, 1),
+    ]
+    assert cut_into_rectangles(stretches, 100, 0, 1) == [(0, 6, 3)]
+    # 3 pads for the one, 1 pad for the other.
+    assert cut_into_rectangles(stretches, 2, 0, 1) == [(0, 2, 3), (2, 6, 2)]
+
+
+@given(
+    sizes=lengths(least=1, min_size=1),
+    call=st.integers(0, 60),
+    step=st.integers(0, 5),
+    cell=st.integers(1, 5),
+)
+def test_no_other_cut_is_cheaper(sizes, call, step, cell):
+    stretches = find_stretches(batch_sizes(torch.tensor(sizes)))
+    slabs = cut_into_rectangles(stretches, call, step, cell)
+    assert_covers(slabs, sizes)
+    ends = [0, *stretches.ends]
+    least = [0.0] + [math.inf] * len(stretches.ends)
+    for i, j in itertools.combinations(range(len(ends)), 2):
+        slab = Slab(ends[i], ends[j], stretches.rows[i])
+        least[j] = min(least[j], least[i] + cost_of([slab], call, step, cell))
+    assert cost_of(slabs, call, step, cell) == least[-1]
+
+
+@given(
+    sizes=lengths(least=1, min_size=1),
+    call=st.floats(0.1, 100),
+    drag=st.floats(0.01, 10),
+)
+def test_pieces_cover_the_steps(sizes, call, drag):
+    stretches = find_stretches(batch_sizes(torch.tensor(sizes)))
+    slabs = cut_into_pieces(stretches, call, drag)
+    assert_covers(slabs, sizes)
+    for slab in slabs:
+        most = max(1, math.ceil(math.sqrt(call / (drag * slab.rows))))
+        constant = all(
+            not slab.start < end < slab.stop for end in stretches.ends
+        )
+        assert constant or slab.stop - slab.start <= most
+
+
+@given(sizes=lengths(least=1, min_size=1), every=st.integers(1, 9))
+def test_tokens_find_their_cells(sizes, every):
+    packed = batch_sizes(torch.tensor(sizes))
+    for route in ("pieces", "slabs"):
+        plan = force(route, range(0, max(sizes), every), sizes)
+        layout = lay_out(plan.slabs, packed, padded=route == "slabs")
+        assert sum(layout.sizes) == plan.cells
+        if layout.cells is None:
+            assert layout.tokens is None
+            assert plan.cells == plan.tokens
+            continue
+        tokens = layout.tokens[layout.cells]
+        assert torch.equal(tokens, torch.arange(plan.tokens))
+        pads = layout.tokens == plan.tokens
+        assert int(pads.sum()) == plan.cells - plan.tokens
+        # Rank r at step t: the slabs before it, whole steps, and r.
+        place = base = 0
+        for start, stop, rows in plan.slabs:
+            for step in range(start, stop):
+                for rank in range(int(packed[step])):
+                    cell = base + (step - start) * rows + rank
+                    assert int(layout.cells[place]) == cell
+                    place += 1
+            base += (stop - start) * rows
+
+
+@given(sizes=lengths(least=1, min_size=1))
+def test_a_mirror_reverses_each_sequence(sizes):
+    packed = batch_sizes(torch.tensor(sizes))
+    turned = mirror(packed)
+    starts = [0, *packed.cumsum(0).tolist()]
+    for rank, size in enumerate(sorted_lengths(packed).tolist()):
+        places = [starts[step] + rank for step in range(size)]
+        assert turned[places].tolist() == places[::-1]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "sizes", [[3, 2, 1], [700, 30, 0, 500, 500], [40] * 20, [1] * 9], ids=str
+)
+def test_a_plan_describes_the_batch(name, training, sizes):
+    for dtype in (torch.float32, torch.float64):
+        rnn = make_network(name, dtype=dtype)
+        plan = plan_run(rnn, sizes, training=training)
+        assert_covers(plan.slabs, sizes)
+        assert plan.tokens == sum(sizes) <= plan.cells
+        assert plan.time_ms > 0
+        assert 0 <= plan.padding_fraction < 1
+        if plan.route != "slabs":
+            assert plan.cells == plan.tokens
+            assert plan.padding_fraction == 0
+
+
+def test_the_routes():
+    lstm, gru = nn.LSTM(32, 64), nn.GRU(32, 64)
+    short, long = [3, 2, 1], [1000 * i // 32 for i in range(1, 33)]
+    for training in (False, True):
+        assert plan_run(lstm, short, training=training).route == "torch"
+        assert plan_run(lstm, long, training=training).route == "slabs"
+    assert plan_run(gru, long).route == "torch"
+    assert plan_run(gru, long, training=True).route == "pieces"
+    for dtype, route in (
+        (torch.float64, "pieces"),
+        (torch.float16, "pieces"),
+        (torch.bfloat16, "slabs"),
+    ):
+        assert plan_run(lstm, long, training=True, dtype=dtype).route == route
+    projected = nn.LSTM(32, 64, proj_size=16)
+    assert plan_run(projected, long, training=True).route == "pieces"
+    for device in ("cuda", torch.device("meta")):
+        plan = plan_run(lstm, long, training=True, device=device)
+        assert plan.route == "torch"
+    with torch.autocast("cpu"):
+        assert plan_run(lstm, long, training=True).route == "torch"
+
+
+def test_equal_lengths_are_one_rectangle():
+    plan = plan_run(nn.LSTM(32, 64), [50] * 20)
+    assert plan[:4] == ("slabs", (Slab(0, 50, 20),), 1000, 1000)
+
+
+def test_ten_thousand_lengths_take_few_slabs():
+    sizes = torch.arange(1, 10_001)
+    for training in (False, True):
+        plan = plan_run(nn.LSTM(32, 64), sizes, training=training)
+        assert plan.route == "slabs"
+        assert len(plan.slabs) < 1000
+        assert plan.padding_fraction < 0.05
+
+
+def test_padding_by_hand():
+    plan = Plan("slabs", (Slab(0, 3, 3),), 6, 9, 1.0)
+    assert plan.padding_fraction == 1 - 6 / 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((None, [1]), TypeError, "rnn is of type NoneType; it must be a tor"),
+        ((nn.GRU(1, 1), []), ValueError, "lengths is empty; it must have at"),
+        ((nn.GRU(1, 1), [-1]), ValueError, r"lengths\[0\] is -1; a length c"),
+        ((nn.GRU(1, 1), [0.5]), TypeError, r"lengths\[0\] is 0.5; its eleme"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, error, text):
+    with pytest.raises(error, match=text):
+        plan_run(*arguments)
+
+
+def test_a_flag_is_a_flag():
+    with pytest.raises(TypeError, match="training is 1; it must be True or F"):
+        plan_run(nn.GRU(1, 1), [1], training=1)
