@@ -361,6 +361,18 @@ def test_weights_too_large_to_be_shut_off(part, scale):
         torch.testing.assert_close(state, their_state, equal_nan=True)
 
 
+def test_a_network_without_features_can_be_filled_up():
+    # Older PyTorch makes such a network; it has an input weight of no entry.
+    lstm = make_network("LSTM")
+    lstm.input_size = 0
+    lstm.weight_ih_l0 = nn.Parameter(lstm.weight_ih_l0[:, :0])
+    batch = Ragged(make_floats(6, 0), [3, 2, 1])
+    expected, _ = one_by_one(lstm, batch)
+    for plan in all_plans(lstm, [3, 2, 1]).values():
+        output, _ = run_rnn(lstm, batch, plan=plan)
+        assert_close(output.values, expected.values)
+
+
 def test_half_precision_has_less_room_to_shut_off():
     sizes = [2, 6, 3]
     lstm = make_network("LSTM", dtype=torch.float16)
