@@ -14,7 +14,6 @@ from packtutor._kernels import (
     run_slabs,
 )
 from packtutor._layout import lay_out, mirror
-from packtutor._slabs import Slab
 
 
 def read_cells(rnn: nn.RNNBase) -> list[Cell]:
@@ -47,7 +46,7 @@ def run_by_layers(
     data: Tensor,
     batch_sizes: Tensor,
     states: States,
-    slabs: tuple[Slab, ...],
+    slabs: tuple[tuple[int, int, int], ...],
     *,
     padded: bool,
 ) -> tuple[Tensor, States]:

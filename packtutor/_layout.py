@@ -25,7 +25,7 @@ class Layout(NamedTuple):
         lasts: (B,), the packed place of each sequence's last token.
     """
 
-    slabs: tuple[Slab, ...]
+    slabs: list[Slab]
     sizes: list[int]
     rectangular: list[bool]
     steps: tuple[Tensor, ...]
@@ -35,9 +35,13 @@ class Layout(NamedTuple):
 
 
 def lay_out(
-    slabs: tuple[Slab, ...], batch_sizes: Tensor, *, padded: bool
+    runs: tuple[tuple[int, int, int], ...],
+    batch_sizes: Tensor,
+    *,
+    padded: bool,
 ) -> Layout:
     """Place the tokens of a packed batch; ``padded`` fills the slabs up."""
+    slabs = [Slab(*run) for run in runs]
     durations = [slab.stop - slab.start for slab in slabs]
     steps = torch.split(batch_sizes, durations)
     constant = [bool(sizes[0] == sizes[-1]) for sizes in steps]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,6 @@ from packtutor._slabs import (
 )
 
 _ONE_DNN: Any = torch.backends.mkldnn  # its types lag behind
-Route: TypeAlias = Literal["torch", "pieces", "slabs"]
 
 
 class Plan(NamedTuple):
@@ -34,7 +33,8 @@ class Plan(NamedTuple):
 
     Args:
         route: One of the three.
-        slabs: The runs of time steps, in order.
+        slabs: The runs of time steps, in order: (first step, the step after
+            the last, sequences alive at the first).
         tokens: N, the number of tokens.
         cells: How many cells are computed, N and the pads.
         time_ms: What the run is expected to take where the constants were
@@ -56,8 +56,8 @@ class Plan(NamedTuple):
         Another batch, unless it has as many sequences alive at each slab.
     """
 
-    route: Route
-    slabs: tuple[Slab, ...]
+    route: str
+    slabs: tuple[tuple[int, int, int], ...]
     tokens: int
     cells: int
     time_ms: float
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
         """The share of the cells that are pads, 0..1.
 
         Example:
-            >>> Plan("slabs", (Slab(0, 2, 2),), 3, 4, 0.1).padding_fraction
+            >>> Plan("slabs", ((0, 2, 2),), 3, 4, 0.1).padding_fraction
             0.25
 
         Cost:

@@ -39,7 +39,8 @@ def run_rnn(
 
     The weights are read from ``rnn`` at each call, so that training,
     ``state_dict`` and parametrisations work as ever. Dropout between layers
-    draws what PyTorch's packed run draws for the same seed.
+    draws what PyTorch's packed run draws for the same seed. Hooks of ``rnn``
+    are not called: the modules of ``packtutor.nn`` call theirs.
 
     Args:
         rnn: An ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM`` with any options;
