@@ -9,23 +9,16 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 import torch
-from matplotlib.axes import Axes
 
 from packtutor._checks import short
 from packtutor._drawing import (
-    CELL,
     DOTS,
-    GAP,
     LETTERS,
     MORE,
-    NOTE,
     WORD,
     Cell,
     can_write,
-    draw_bracket,
-    draw_cell,
     measure,
-    write,
 )
 from packtutor.ragged import Ragged
 from packtutor.text import Vocabulary, tokenize
@@ -93,13 +86,17 @@ def read(
 
 
 def pack(batch: Batch) -> Packed:
-    """Sort the texts and count the words of each step, as PyTorch does."""
+    """Sort the texts and count the words of each step, as PyTorch does.
+
+    Empty texts are left out: a ``PackedSequence`` holds none.
+    """
+    kept = [row for row, length in enumerate(batch.lengths) if length]
     tokens = torch.empty(sum(batch.lengths), dtype=torch.bool)
-    packed = Ragged(tokens, batch.lengths).to_packed()
-    order: Any = packed.sorted_indices
+    packed = Ragged(tokens, [batch.lengths[row] for row in kept]).to_packed()
+    places: Any = packed.sorted_indices
     sizes: list[int] = packed.batch_sizes.tolist()
     starts = list(itertools.accumulate(sizes, initial=0))
-    return Packed(batch, order.tolist(), sizes, starts)
+    return Packed(batch, [kept[place] for place in places], sizes, starts)
 
 
 def check_steps(packed: Packed) -> None:
@@ -116,7 +113,7 @@ def check_steps(packed: Packed) -> None:
 def padded_cell(batch: Batch, row: int, step: int) -> Cell:
     """Return the word of this step, or a pad where there is none."""
     if 0 <= step < batch.lengths[row]:
-        return Cell(_shown_word(batch, row, step), row)
+        return Cell(shown_word(batch, row, step), row)
     pad = batch.padding_value
     return Cell("<pad>" if pad is None else str(pad), None)
 
@@ -124,7 +121,7 @@ def padded_cell(batch: Batch, row: int, step: int) -> Cell:
 def packed_cell(packed: Packed, place: int, step: int) -> Cell:
     """Return the word at a place of a step's column."""
     row = packed.order[place]
-    text = _shown_word(packed.batch, row, step)
+    text = shown_word(packed.batch, row, step)
     return Cell(text, row, packed.starts[step] + place)
 
 
@@ -135,7 +132,7 @@ def column_cell(packed: Packed, place: int, step: int) -> Cell | None:
     return packed_cell(packed, place, step)
 
 
-def _shown_word(batch: Batch, row: int, step: int) -> str:
+def shown_word(batch: Batch, row: int, step: int) -> str:
     word = batch.words[row][step]
     number = int(batch.vocabulary.encode(word))
     if batch.padding_value is not None:
@@ -192,37 +189,3 @@ def row_names(rows: Sequence[int], of: int | None = None) -> list[str]:
 
 def step_names(shown: int, steps: int) -> list[str]:
     return [f"t={t}" for t in range(shown)] + [MORE] * (shown < steps)
-
-
-def draw_data(
-    axes: Axes,
-    corner: tuple[float, float],
-    width: float,
-    packed: Packed,
-    *,
-    room: float,
-    now: int | None = None,
-) -> None:
-    """Draw the packed data, step after step, as far as there is room."""
-    x, y = corner
-    tokens = packed.starts[-1]
-    end = x + room + 0.01
-    if tokens * width + (len(packed.batch_sizes) - 1) * GAP > room + 0.01:
-        end -= 0.1 + measure(f"{MORE} {tokens:,} more", NOTE)
-    for step, size in enumerate(packed.batch_sizes):
-        start = x
-        for place in range(size):
-            if x + width > end:
-                break
-            content = packed_cell(packed, place, step)
-            ahead = None if now is None else now - step
-            draw_cell(axes, (x, y), width, content, ahead=ahead)
-            x += width
-        if x > start and (now is None or step <= now):
-            draw_bracket(axes, (start, x), y + CELL, f"t={step}")
-        if x < start + size * width - 0.01:
-            rest = tokens - packed.starts[step] - round((x - start) / width)
-            middle = y + CELL / 2
-            write(axes, x + 0.1, middle, f"{MORE} {rest:,} more", NOTE)
-            break
-        x += GAP

@@ -24,7 +24,7 @@ except ImportError as error:
         "packtutor.figures needs matplotlib: pip install matplotlib"
     ) from error
 
-from packtutor import _charts, _pictures
+from packtutor import _charts, _four, _pictures, _strips
 from packtutor._checks import Lengths, Side, as_side
 from packtutor._drawing import (
     CELL,
@@ -209,6 +209,41 @@ def draw_padded(
     return figure
 
 
+def draw_four_layouts(docs: Iterable[str]) -> Figure:
+    """Draw texts in four layouts: list, padded, packed and nested.
+
+    Each part shows the cells that the layout stores and, below them, the
+    numbers that it stores besides. The packed and the nested layout are rows
+    of cells: by time step, and by sequence. The small numbers are places in
+    ``data`` and in ``values``. The packed layout leaves out empty texts and
+    names them. What does not fit the page is left out and counted.
+
+    Args:
+        docs: One text a sequence; some, but not all, may be empty.
+
+    Shapes:
+        returns: A figure at most 7.2 inches wide.
+
+    Raises:
+        TypeError: If ``docs`` is one ``str`` or holds anything else.
+        ValueError: If there is no word.
+
+    Example:
+        >>> figure = draw_four_layouts(["on your mark", "", "go"])
+        >>> plt.close(figure)
+
+    Cost:
+        O(N + B log B); some 100 cells are drawn at most.
+
+    Source:
+        Chapter 9.
+
+    Not for:
+        Following how a batch is packed: ``draw_packing_steps`` shows that.
+    """
+    return _four.draw(_pictures.read(docs, empty=True))
+
+
 def draw_packing_steps(docs: Iterable[str]) -> Figure:
     """Draw how a batch is packed, one panel a time step.
 
@@ -276,8 +311,13 @@ def draw_packing_steps(docs: Iterable[str]) -> Figure:
         )
         line = top + LINE / 2
         write(axes, right, line, titles[now], NOTE, weight="bold")
-        _pictures.draw_data(
-            axes, (right, top + LINE), width, packed, room=PAGE, now=now
+        _strips.draw_strip(
+            axes,
+            (right, top + LINE),
+            width,
+            _strips.packed_groups(packed),
+            room=PAGE,
+            now=now,
         )
     return figure
 
@@ -436,4 +476,5 @@ def _draw_layouts(figure: Figure, batch: _pictures.Batch) -> None:
     name = left + LABEL - 0.08
     write(axes, name, data + CELL / 2, "data", NOTE, ha="right")
     room = page - 2 * MARGIN - LABEL
-    _pictures.draw_data(axes, (left + LABEL, data), width, packed, room=room)
+    groups = _strips.packed_groups(packed)
+    _strips.draw_strip(axes, (left + LABEL, data), width, groups, room=room)

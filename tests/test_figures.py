@@ -20,6 +20,7 @@ from PIL import Image
 from packtutor import DOCS, Plan, figures, padding_fraction, plan_run
 from packtutor._slabs import Slab
 from packtutor.figures import (
+    draw_four_layouts,
     draw_layouts,
     draw_lengths,
     draw_packing_steps,
@@ -171,6 +172,7 @@ def test_each_sequence_keeps_its_colour():
 def test_any_batch_fits_the_page(docs):
     for figure in (
         draw_layouts(docs),
+        draw_four_layouts(docs),
         draw_padded(docs),
         draw_padded(docs, batch_first=False, padding_value=-100),
     ):
@@ -254,6 +256,85 @@ def test_padded_with_an_empty_text():
     figure = draw_padded(["a", "", "b"])
     assert words(figure) == [["a"], ["<pad>"], ["b"]]
     assert len(hatched(figure)) == 1
+
+
+def test_four_layouts_of_the_three_documents():
+    figure = draw_four_layouts(DOCS)
+    rows = words(figure)
+    assert rows == [
+        ["on", "your", "mark", "on", "your", "mark"],
+        ["get", "set", "get", "set", "<pad>"],
+        ["go", "go", "<pad>", "<pad>"],
+        ["on", "get", "go", "your", "set", "mark"],
+        ["on", "your", "mark", "get", "set", "go"],
+    ]
+    assert len(hatched(figure)) == 3
+    shown = texts(figure)
+    for said in (
+        "List: 6 cells",
+        "Padded: 9 cells, 3 pads",
+        "lengths 3, 2, 1",
+        "Packed: 6 cells",
+        "batch_sizes 3, 2, 1",
+        "longest first: seq 0, 1, 2",
+        "Nested: 6 cells",
+        "offsets 0, 3, 5, 6",
+    ):
+        assert shown.count(said) == 1, said
+    assert [shown.count(str(place)) for place in range(7)] == [2] * 6 + [0]
+    assert [shown.count(f"seq {row}") for row in range(4)] == [3, 3, 3, 0]
+
+
+def test_four_layouts_keep_the_caller_order():
+    figure = draw_four_layouts(MIXED)
+    assert words(figure)[3:] == [
+        ["on", "get", "go", "your", "set", "mark"],
+        ["get", "set", "go", "on", "your", "mark"],
+    ]
+    shown = texts(figure)
+    assert "longest first: seq 2, 0, 1" in shown
+    assert "offsets 0, 2, 3, 6" in shown
+
+
+def test_only_the_packed_layout_leaves_out_an_empty_text():
+    figure = draw_four_layouts(["on your mark", "", "go"])
+    assert words(figure) == [
+        ["on", "your", "mark", "on", "your", "mark"],
+        ["<pad>", "<pad>", "<pad>"],
+        ["go", "go", "<pad>", "<pad>"],
+        ["on", "go", "your", "mark"],
+        ["on", "your", "mark", "go"],
+    ]
+    shown = texts(figure)
+    assert shown.count("no words") == 1
+    assert "lengths 3, 0, 1" in shown
+    assert "batch_sizes 2, 1, 1" in shown
+    assert "longest first: seq 0, 2" in shown
+    assert "left out, no words: seq 1" in shown
+    assert "offsets 0, 3, 3, 4" in shown
+    assert shown.count("seq 1") == 3
+
+
+@pytest.mark.parametrize(
+    "docs",
+    [["", "", "a", ""], [*MANY, ""], ["a b"] + [""] * 90, ["", "w " * 50]],
+)
+def test_four_layouts_with_empty_texts_fit_the_page(docs):
+    figure = draw_four_layouts(docs)
+    assert figure.get_figwidth() <= 7.2
+    assert overlapping(figure) == []
+    assert outside(figure) == []
+    shown = texts(figure)
+    (numbers,) = [text for text in shown if text.startswith("left out")]
+    assert numbers.endswith("\u2026") == (docs.count("") > 40)
+
+
+def test_four_layouts_count_what_is_left_out():
+    figure = draw_four_layouts(MANY)
+    shown = texts(figure)
+    assert "\u2026 195 more sequences, 37 more steps" in shown
+    for row in words(figure)[-2:]:
+        assert f"\u2026 {438 - len(row)} more" in shown
 
 
 def test_packing_step_by_step():
@@ -399,6 +480,14 @@ def test_images_are_small():
         assert len(file.getvalue()) <= 40_000
 
 
+def test_the_image_of_four_layouts_is_small_as_the_book_stores_it():
+    drawn, small = io.BytesIO(), io.BytesIO()
+    draw_four_layouts(DOCS).savefig(drawn)
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(256).save(small, "png", optimize=True)
+    assert len(small.getvalue()) <= 40_000
+
+
 def test_the_png_of_the_layouts():
     before = plt.get_fignums()
     image = layouts_png(DOCS)
@@ -411,7 +500,13 @@ def test_the_png_of_the_layouts():
     assert image == layouts_png(DOCS)
 
 
-DRAWN = [draw_layouts, draw_padded, draw_packing_steps, layouts_png]
+DRAWN = [
+    draw_layouts,
+    draw_four_layouts,
+    draw_padded,
+    draw_packing_steps,
+    layouts_png,
+]
 
 
 @pytest.mark.parametrize("draw", DRAWN)

@@ -1,0 +1,115 @@
+"""Draw the cells of a batch in one row: packed data, nested values."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+
+from packtutor._drawing import (
+    CELL,
+    GAP,
+    LETTERS,
+    MORE,
+    NOTE,
+    Cell,
+    draw_bracket,
+    draw_cell,
+    measure,
+    write,
+)
+from packtutor._pictures import Batch, Packed, packed_cell, shown_word
+
+# The place of a group without cells.
+EMPTY = 0.5
+
+
+class Group(NamedTuple):
+    """Cells that stand together in a strip, and what they are."""
+
+    name: str
+    size: int
+    cell: Callable[[int], Cell]
+
+
+def nested_groups(batch: Batch) -> list[Group]:
+    """Return the words of each text, with their places in ``values``."""
+    starts = itertools.accumulate(batch.lengths, initial=0)
+
+    def group(row: int, start: int) -> Group:
+        return Group(
+            f"seq {row}",
+            batch.lengths[row],
+            lambda step: Cell(shown_word(batch, row, step), row, start + step),
+        )
+
+    return [
+        group(row, start)
+        for row, start in zip(range(len(batch.lengths)), starts, strict=False)
+    ]
+
+
+def packed_groups(packed: Packed) -> list[Group]:
+    """Return the words of each step, with their places in ``data``."""
+
+    def group(step: int, size: int) -> Group:
+        return Group(
+            f"t={step}", size, lambda place: packed_cell(packed, place, step)
+        )
+
+    return [group(step, size) for step, size in enumerate(packed.batch_sizes)]
+
+
+def strip_width(groups: Sequence[Group], width: float) -> float:
+    """Return the width of all groups, drawn by ``draw_strip``."""
+    taken = sum(group.size * width or EMPTY for group in groups)
+    return taken + (len(groups) - 1) * GAP
+
+
+def draw_strip(
+    axes: Axes,
+    corner: tuple[float, float],
+    width: float,
+    groups: Sequence[Group],
+    *,
+    room: float,
+    now: int | None = None,
+) -> None:
+    """Draw groups of cells one behind the other, as far as there is room.
+
+    A group without cells keeps its name and an empty place.
+    """
+    x, y = corner
+    rest = sum(group.size for group in groups)
+    end = x + room + 0.01
+    if strip_width(groups, width) > room + 0.01:
+        end -= 0.1 + measure(f"{MORE} {rest:,} more", NOTE)
+    for number, group in enumerate(groups):
+        ahead = None if now is None else now - number
+        wanted = group.size * width or EMPTY
+        fits = min(group.size, int((end - x) / width + 1e-9))
+        for place in range(fits):
+            at = x + place * width, y
+            draw_cell(axes, at, width, group.cell(place), ahead=ahead)
+        whole = fits == group.size and x + wanted <= end + 1e-9
+        shown = wanted if whole else fits * width
+        if shown and (ahead is None or ahead >= 0):
+            draw_bracket(axes, (x, x + shown), y + CELL, group.name)
+        x, rest = x + shown, rest - fits
+        if not whole:
+            left = f"{MORE} {rest:,} more" if rest else MORE
+            write(axes, x + 0.1, y + CELL / 2, left, NOTE)
+            break
+        x += GAP
+
+
+def list_numbers(name: str, numbers: Sequence[int], room: float) -> str:
+    """Return a name and as many of its numbers as there is room for."""
+    for shown in range(min(len(numbers), LETTERS), -1, -1):
+        parts = [str(number) for number in numbers[:shown]]
+        text = ", ".join(parts + [MORE] * (shown < len(numbers)))
+        if measure(f"{name} {text}", NOTE) <= room:
+            break
+    return f"{name} {text}"
