@@ -1,4 +1,4 @@
-"""The command line: ``packtutor explain TEXT...``."""
+"""The command line: ``packtutor explain``, ``packtutor report``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from packtutor import __version__, tokenize
+from packtutor._commands import InputError, load_figures, write_figure
 from packtutor._explain import explain_texts
+from packtutor._report import run_report
 from packtutor._terminal import printable
-
-
-class _InputError(Exception):
-    """Something that the user can put right: one line, no traceback."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,14 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         2
 
     Cost:
-        O(N) and, for what is printed, O(1).
+        O(N) time. ``explain`` keeps the texts in memory, ``report`` does not.
     """
     arguments = _parser().parse_args(argv)
     try:
-        lines = _run(arguments.texts, arguments.figure)
+        lines = arguments.run(arguments)
     except KeyboardInterrupt:
         return 130
-    except _InputError as refusal:
+    except InputError as refusal:
         print(f"packtutor: {refusal}", file=sys.stderr)
         return 2
     try:
@@ -85,20 +82,79 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OUT.png",
         help="also draw the batch (needs matplotlib)",
     )
+    explain.set_defaults(run=_explain)
+    report = commands.add_parser(
+        "report",
+        help="say what padding costs for the lengths in a file, and what to "
+        "do",
+        description="Say what padding costs for the sequences of a file, one "
+        "a line, and what to do about it.",
+    )
+    report.add_argument(
+        "file",
+        metavar="FILE",
+        help="text in UTF-8, whose words are counted; - stands for standard "
+        "input",
+    )
+    report.add_argument(
+        "--lengths",
+        action="store_true",
+        help="the file has a length a line, and no text",
+    )
+    for name, number, most, text in (
+        ("--batch-size", 32, 10**6, "sequences a batch"),
+        ("--input-size", 128, 10**6, "features of a token"),
+        ("--hidden-size", 256, 10**6, "hidden size of the LSTM"),
+    ):
+        report.add_argument(
+            name,
+            type=_number_to(most),
+            default=number,
+            metavar="N",
+            help=f"{text} ({number} if not given)",
+        )
+    report.add_argument(
+        "--sort",
+        action="store_true",
+        help="batches are cut from the sequences sorted by length",
+    )
+    report.add_argument(
+        "--json", action="store_true", help="print numbers for a program"
+    )
+    report.add_argument(
+        "--figure",
+        metavar="OUT.png",
+        help="also draw padding and lengths (needs matplotlib)",
+    )
+    report.set_defaults(run=run_report)
     return parser
 
 
-def _run(arguments: list[str], figure: str | None) -> list[str]:
+def _number_to(most: int) -> Callable[[str], int]:
+    """Return what reads a number from 1 to ``most``."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and 0 < int(text) <= most):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no whole number from 1 to {most:,}"
+            )
+        return int(text)
+
+    return read
+
+
+def _explain(arguments: argparse.Namespace) -> list[str]:
     """Return the lines to print; write the figure first if one is wanted."""
     given: list[str] = []
-    for argument in arguments:
+    for argument in arguments.texts:
         given += _read_lines() if argument == "-" else [argument]
     texts = [text for text in given if tokenize(text)]
     if not texts:
-        raise _InputError("there is no text with a word in it")
-    if figure is not None:
-        _write_figure(texts, figure)
+        raise InputError("there is no text with a word in it")
     width = shutil.get_terminal_size().columns
+    figure = arguments.figure
+    if figure is not None:
+        write_figure(load_figures(figure).layouts_png(texts), figure)
     lines = explain_texts(texts, len(given) - len(texts), width)
     if figure is not None:
         lines += ["", f"The figure is in {printable(figure)}."]
@@ -112,40 +168,15 @@ def _read_lines() -> list[str]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise _InputError(
+        raise InputError(
             f"standard input is not UTF-8: line {line} holds the byte "
             f"0x{error.object[error.start]:02x}"
         ) from None
     except OSError as error:
-        raise _InputError(
+        raise InputError(
             f"cannot read standard input: {error.strerror or error}"
         ) from None
     return list(io.StringIO(text, newline=None))
-
-
-def _write_figure(texts: list[str], name: str) -> None:
-    """Write the PNG whole, or leave what is there as it is."""
-    path = Path(name)
-    if path.suffix.lower() != ".png":
-        raise _InputError(f"--figure is {name!r}; its name must end in .png")
-    try:
-        # Not at the top: it is slow, and not everyone has matplotlib.
-        from packtutor import figures  # noqa: PLC0415
-    except ImportError as error:
-        raise _InputError(str(error)) from None
-    image = figures.layouts_png(texts)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        try:
-            with beside.open("xb") as file:
-                file.write(image)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise _InputError(
-            f"cannot write {name!r}: {error.strerror or error}"
-        ) from None
 
 
 if __name__ == "__main__":

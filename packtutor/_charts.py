@@ -4,36 +4,78 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from torch import Tensor
 
 from packtutor import _places
 from packtutor._checks import Lengths, as_integers, as_lengths
 from packtutor._drawing import DPI, INK, NOTE, WORD
 from packtutor._pictures import count
 from packtutor._plans import Plan, check_fit
+from packtutor._tally import median, percentile_95
 
 # At most so many bars of a histogram.
 _BARS = 40
 
 
-def padding_growth(
-    curves: Mapping[str, tuple[Sequence[int], Sequence[float]]],
-) -> Figure:
+# The size of a chart in inches.
+_WIDTH, _HEIGHT = 6, 3.6
+
+Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]
+
+
+def padding_growth(curves: Curves) -> Figure:
     """Draw the share of padding against the batch size."""
-    if not curves:
-        raise ValueError("curves is empty; it must have at least one curve")
-    checked = {
-        name: _read_curve(f"curves[{name!r}]", *curve)
-        for name, curve in curves.items()
-    }
-    figure, axes = _new_chart("batch size", "padding, % of all cells")
+    checked = _read_curves(curves)
+    figure = new_figure()
+    _draw_growth(figure, checked)
+    return figure
+
+
+def histogram(lengths: Lengths) -> Figure:
+    """Draw how often each length occurs."""
+    values, counts = _read_lengths(lengths, None)
+    figure = new_figure()
+    _draw_histogram(figure, values, counts)
+    return figure
+
+
+def report(
+    figure: Figure, curves: Curves, lengths: Lengths, counts: Lengths | None
+) -> None:
+    """Draw both, one below the other."""
+    checked = _read_curves(curves)
+    values, numbers = _read_lengths(lengths, counts)
+    figure.set_size_inches(_WIDTH, 2 * _HEIGHT)
+    above, below = figure.subfigures(2, 1)
+    for part in (above, below):
+        part.set_facecolor("white")
+    _draw_growth(above, checked)
+    _draw_histogram(below, values, numbers)
+
+
+def new_figure() -> Figure:
+    """Return an empty figure for charts, white in any style."""
+    return plt.figure(
+        figsize=(_WIDTH, _HEIGHT),
+        dpi=DPI,
+        facecolor="white",
+        layout="constrained",
+    )
+
+
+def _draw_growth(
+    figure: Figure | SubFigure,
+    curves: Mapping[str, tuple[list[int], list[float]]],
+) -> None:
+    axes = _new_axes(figure, "batch size", "padding, % of all cells")
     styles = zip(
         itertools.cycle(("-", "--", "-.", ":")),
         itertools.cycle(("o", "s", "^", "D", "v")),
@@ -41,7 +83,7 @@ def padding_growth(
         strict=False,
     )
     for (name, points), (line, marker, colour) in zip(
-        checked.items(), styles, strict=False
+        curves.items(), styles, strict=False
     ):
         axes.plot(
             *points,
@@ -52,32 +94,34 @@ def padding_growth(
             label=name,
         )
     axes.set_xscale("log", base=2)
-    sizes = sorted({size for sizes, _ in checked.values() for size in sizes})
+    sizes = sorted({size for sizes, _ in curves.values() for size in sizes})
     ticks = sizes[:: math.ceil(len(sizes) / 8)]
     axes.set_xticks(ticks, [f"{size:,}" for size in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     _draw_legend(figure)
-    return figure
 
 
-def histogram(lengths: Lengths) -> Figure:
-    """Draw how often each length occurs."""
-    ordered: list[int] = as_lengths(lengths).sort().values.tolist()
-    if not ordered:
-        raise ValueError("lengths is empty; there is nothing to draw")
-    step = math.ceil((ordered[-1] - ordered[0] + 1) / _BARS)
-    edges = [
-        edge - 0.5 for edge in range(ordered[0], ordered[-1] + step + 1, step)
-    ]
-    figure, axes = _new_chart("length, tokens", "number of sequences")
+def _draw_histogram(
+    figure: Figure | SubFigure, values: Tensor, counts: Tensor
+) -> None:
+    shortest, longest = int(values[0]), int(values[-1])
+    step = math.ceil((longest - shortest + 1) / _BARS)
+    edges = [edge - 0.5 for edge in range(shortest, longest + step + 1, step)]
+    axes = _new_axes(figure, "length, tokens", "number of sequences")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.hist(ordered, bins=edges, color="#9ccdec", edgecolor="#33688a")
-    median = statistics.median(ordered)
-    high = ordered[(95 * len(ordered) + 99) // 100 - 1]
-    axes.axvline(median, color=INK, linewidth=2, label=f"median: {median:,g}")
+    axes.hist(
+        values.tolist(),
+        bins=edges,
+        weights=counts.tolist(),
+        color="#9ccdec",
+        edgecolor="#33688a",
+    )
+    middle = median(values, counts)
+    high = percentile_95(values, counts)
+    axes.axvline(middle, color=INK, linewidth=2, label=f"median: {middle:,g}")
     axes.axvline(
         high,
         color="#c04b00",
@@ -86,7 +130,43 @@ def histogram(lengths: Lengths) -> Figure:
         label=f"95th percentile: {high:,}",
     )
     _draw_legend(figure)
-    return figure
+
+
+def _read_curves(
+    curves: Curves,
+) -> dict[str, tuple[list[int], list[float]]]:
+    """Return the points of all curves."""
+    if not curves:
+        raise ValueError("curves is empty; it must have at least one curve")
+    return {
+        name: _read_curve(f"curves[{name!r}]", *curve)
+        for name, curve in curves.items()
+    }
+
+
+def _read_lengths(
+    lengths: Lengths, counts: Lengths | None
+) -> tuple[Tensor, Tensor]:
+    """Return the different lengths, in order, and how often each occurs."""
+    checked = as_lengths(lengths)
+    if counts is None:
+        values, numbers = torch.unique(checked, return_counts=True)
+    else:
+        values, numbers = checked, as_lengths(counts, "counts")
+        if (
+            values.shape != numbers.shape
+            or bool((values.diff() <= 0).any())
+            or bool((numbers == 0).any())
+        ):
+            raise ValueError(
+                f"lengths has {count(values.numel(), 'length')} and counts "
+                f"{count(numbers.numel(), 'number')}; with counts, lengths "
+                f"must be different ones in rising order, and counts have a "
+                f"number above 0 for each"
+            )
+    if not values.numel():
+        raise ValueError("lengths is empty; there is nothing to draw")
+    return values, numbers
 
 
 def slabs(plan: Plan, lengths: Lengths) -> Figure:
@@ -167,11 +247,9 @@ def _read_curve(
     return counts, shares
 
 
-def _new_chart(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    """Return a figure with empty axes, dark on white in any style."""
-    figure, axes = plt.subplots(
-        figsize=(6, 3.6), dpi=DPI, facecolor="white", layout="constrained"
-    )
+def _new_axes(figure: Figure | SubFigure, x_label: str, y_label: str) -> Axes:
+    """Return empty axes, dark on white in any style."""
+    axes: Axes = figure.subplots()
     axes.set_facecolor("white")
     axes.set_xlabel(x_label, fontsize=WORD, color=INK)
     axes.set_ylabel(y_label, fontsize=WORD, color=INK)
@@ -180,10 +258,10 @@ def _new_chart(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     axes.spines[["bottom", "left"]].set_color(INK)
     axes.grid(axis="y", color="#d9d9d9")
     axes.set_axisbelow(True)
-    return figure, axes
+    return axes
 
 
-def _draw_legend(figure: Figure) -> None:
+def _draw_legend(figure: Figure | SubFigure) -> None:
     """Name the lines above the axes, where they cover nothing."""
     figure.legend(
         loc="outside upper left",

@@ -116,11 +116,7 @@ def layouts_png(docs: Iterable[str]) -> bytes:
     batch = _pictures.read(docs)
     figure = Figure()
     _draw_layouts(figure, batch)
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=150, facecolor="white")
-    with Image.open(drawn) as image:
-        image.convert("RGB").quantize(256).save(small, "png", optimize=True)
-    return small.getvalue()
+    return _small_png(figure)
 
 
 def draw_padded(
@@ -424,6 +420,95 @@ def draw_plan(plan: Plan, lengths: Lengths) -> Figure:
         Showing which sequence is which: they are sorted.
     """
     return _charts.slabs(plan, lengths)
+def draw_report(
+    curves: Mapping[str, tuple[Sequence[int], Sequence[float]]],
+    lengths: Lengths,
+    counts: Lengths | None = None,
+) -> Figure:
+    """Draw ``draw_padding_growth`` and, below it, ``draw_lengths``.
+
+    Args:
+        curves: As ``draw_padding_growth`` takes them.
+        lengths: One length a sequence, or with ``counts`` the different
+            lengths, in rising order.
+        counts: How many sequences have each length.
+
+    Shapes:
+        lengths: (B,), or (D,) with ``counts``, any integer dtype, CPU.
+        counts: (D,), any integer dtype, CPU.
+        returns: A figure of 6 by 7.2 inches.
+
+    Raises:
+        TypeError: As ``draw_padding_growth`` and ``draw_lengths``, or if a
+            count is not an integer.
+        ValueError: The same, or if there are not as many counts as lengths,
+            a count is below 1, or the lengths do not rise.
+
+    Example:
+        >>> curves = {"shuffled": ([1, 8], [0.0, 0.4])}
+        >>> figure = draw_report(curves, [1, 2, 3], counts=[5, 2, 1])
+        >>> plt.close(figure)
+
+    Cost:
+        O(points), and O(D) or O(B log B).
+
+    Source:
+        The figure of ``packtutor report --figure``.
+
+    Not for:
+        One of the two alone.
+    """
+    figure = _charts.new_figure()
+    _charts.report(figure, curves, lengths, counts)
+    return figure
+
+
+def report_png(
+    curves: Mapping[str, tuple[Sequence[int], Sequence[float]]],
+    lengths: Lengths,
+    counts: Lengths | None = None,
+) -> bytes:
+    """Return the picture of ``draw_report`` as a small PNG file.
+
+    Made without ``pyplot``: no window, no figure that has to be closed.
+
+    Args:
+        curves: As ``draw_report`` takes them.
+        lengths: The same.
+        counts: The same.
+
+    Shapes:
+        returns: A PNG of 150 dots an inch and at most 256 colours.
+
+    Raises:
+        TypeError: As ``draw_report``.
+        ValueError: As ``draw_report``.
+
+    Example:
+        >>> report_png({"shuffled": ([1, 8], [0.0, 0.4])}, [3, 2, 1])[1:4]
+        b'PNG'
+
+    Cost:
+        As ``draw_report``.
+
+    Source:
+        The figure of ``packtutor report --figure``.
+
+    Not for:
+        A notebook: it shows what ``draw_report`` returns.
+    """
+    figure = Figure(dpi=DPI, facecolor="white", layout="constrained")
+    _charts.report(figure, curves, lengths, counts)
+    return _small_png(figure)
+
+
+def _small_png(figure: Figure) -> bytes:
+    """Return a PNG of few colours."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150, facecolor="white")
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(256).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def _draw_layouts(figure: Figure, batch: _pictures.Batch) -> None:

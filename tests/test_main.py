@@ -356,7 +356,7 @@ def test_the_version(capsys):
     assert capsys.readouterr().out == f"packtutor {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["explain"], ["report", "go"]])
+@pytest.mark.parametrize("arguments", [[], ["explain"], ["report"]])
 def test_wrong_arguments(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         __main__.main(arguments)

@@ -1,0 +1,40 @@
+"""What the commands share: refusals of one line, and figures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+
+class InputError(Exception):
+    """Something that the user can put right: one line, no traceback."""
+
+
+def load_figures(name: str) -> ModuleType:
+    """Return the module that draws, for a file of this name."""
+    if Path(name).suffix.lower() != ".png":
+        raise InputError(f"--figure is {name!r}; its name must end in .png")
+    try:
+        # Not at the top: it is slow, and not everyone has matplotlib.
+        from packtutor import figures  # noqa: PLC0415
+    except ImportError as error:
+        raise InputError(str(error)) from None
+    return figures
+
+
+def write_figure(image: bytes, name: str) -> None:
+    """Write the PNG whole, or leave what is there as it is."""
+    path = Path(name)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            with beside.open("xb") as file:
+                file.write(image)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {name!r}: {error.strerror or error}"
+        ) from None
