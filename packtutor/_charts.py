@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -54,11 +55,11 @@ def report(
     checked = _read_curves(curves)
     values, numbers = _read_lengths(lengths, counts)
     figure.set_size_inches(_WIDTH, 2 * _HEIGHT)
-    above, below = figure.subfigures(2, 1)
-    for part in (above, below):
+    parts: Any = figure.subfigures(2, 1)
+    for part in parts:
         part.set_facecolor("white")
-    _draw_growth(above, checked)
-    _draw_histogram(below, values, numbers)
+    _draw_growth(parts[0], checked)
+    _draw_histogram(parts[1], values, numbers)
 
 
 def new_figure() -> Figure:
@@ -120,8 +121,9 @@ def _draw_histogram(
         edgecolor="#33688a",
     )
     middle = median(values, counts)
+    text = f"{middle:,.1f}".removesuffix(".0")
     high = percentile_95(values, counts)
-    axes.axvline(middle, color=INK, linewidth=2, label=f"median: {middle:,g}")
+    axes.axvline(middle, color=INK, linewidth=2, label=f"median: {text}")
     axes.axvline(
         high,
         color="#c04b00",

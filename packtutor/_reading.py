@@ -133,13 +133,13 @@ def _mark_space(block: bytes, bytes_n: Tensor) -> Tensor:
     for head, runs in _WIDE_SPACE.items():
         if head not in block:
             continue
-        size = len(head) + 1
-        starts = len(block) - size + 1
-        found = _is_between(bytes_n[size - 1 :], runs)
-        for place, byte in enumerate(head):
-            found &= bytes_n[place : place + starts] == byte
-        for place in range(size):
-            space_n[place : place + starts] |= found
+        # Whole letters: head[0] is never among the last len(head) bytes.
+        at = (bytes_n == head[0]).nonzero().view(-1)
+        for place in range(1, len(head)):
+            at = at[bytes_n[at + place] == head[place]]
+        at = at[_is_between(bytes_n[at + len(head)], runs)]
+        for place in range(len(head) + 1):
+            space_n[at + place] = True
     return space_n
 
 
@@ -173,21 +173,29 @@ def _parse(block: bytes, name: str, line: int) -> Tensor:
     """Return the numbers of whole lines, the first of them ``line``."""
     bytes_n = _as_tensor(block)
     digit_n = _is_between(bytes_n, ((0x30, 0x39),))
-    blank_n = (bytes_n == ord(" ")) | (bytes_n == ord("\t"))
     end_n = bytes_n == _NEWLINE
     ends = end_n.nonzero().view(-1)
-    # Where a run of digits starts, and its last digit. No run touches the
-    # block's last byte, which is a line end.
-    after_digit_n = digit_n.roll(1)
-    firsts = (digit_n > after_digit_n).nonzero().view(-1)
-    lasts = (after_digit_n > digit_n).nonzero().view(-1) - 1
-    if not (
-        bool((digit_n | blank_n | end_n).all())
-        and firsts.numel() == ends.numel()
-        and bool((lasts < ends).all())
-        and bool((firsts[1:] > ends[:-1]).all())
-        and int((lasts - firsts).max()) < _DIGITS
-    ):
+    if b" " in block or b"\t" in block:
+        # Where each run of digits starts and ends. None touches the block's
+        # last byte, which is a line end.
+        after_digit_n = digit_n.roll(1)
+        firsts = (digit_n > after_digit_n).nonzero().view(-1)
+        lasts = (after_digit_n > digit_n).nonzero().view(-1) - 1
+        is_known = digit_n | end_n | (bytes_n == ord(" "))
+        is_good = (
+            bool((is_known | (bytes_n == ord("\t"))).all())
+            and firsts.numel() == ends.numel()
+            and bool((lasts < ends).all())
+            and bool((firsts[1:] > ends[:-1]).all())
+        )
+    else:
+        firsts = torch.cat([ends.new_zeros(1), ends[:-1] + 1])
+        lasts = ends - 1
+        digits = int(digit_n.count_nonzero())
+        is_good = digits + ends.numel() == len(block) and bool(
+            (lasts >= firsts).all()
+        )
+    if not (is_good and int((lasts - firsts).max()) < _DIGITS):
         raise _find_fault(block, name, line)
     values = bytes_n[lasts].long() - ord("0")
     for place in range(1, int((lasts - firsts).max()) + 1):

@@ -10,7 +10,7 @@ from torch import Tensor
 from packtutor._checks import INT64_MAX
 
 # Lengths below have a counter each; more different ones above are refused.
-_SHORT, _DIFFERENT = 1 << 16, 1 << 20
+_SHORT, _DIFFERENT = 1 << 16, 1 << 19
 
 
 class Tally:
