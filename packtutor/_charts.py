@@ -10,8 +10,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from torch import Tensor
 
@@ -182,7 +182,8 @@ def slabs(plan: Plan, lengths: Lengths) -> Figure:
     check_fit(plan, alive)
     if not plan.slabs:
         raise ValueError("plan has no slab; there is nothing to draw")
-    figure, axes = _new_chart("time step", "sequences, longest first")
+    figure = new_figure()
+    axes = _new_axes(figure, "time step", "sequences, longest first")
     pads = plan.route == "slabs" and plan.cells > plan.tokens
     for index, (start, stop, rows) in enumerate(plan.slabs):
         frame = Rectangle(

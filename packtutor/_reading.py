@@ -191,8 +191,8 @@ def _parse(block: bytes, name: str, line: int) -> Tensor:
     else:
         firsts = torch.cat([ends.new_zeros(1), ends[:-1] + 1])
         lasts = ends - 1
-        digits = int(digit_n.count_nonzero())
-        is_good = digits + ends.numel() == len(block) and bool(
+        number = int(digit_n.count_nonzero())
+        is_good = number + ends.numel() == len(block) and bool(
             (lasts >= firsts).all()
         )
     if not (is_good and int((lasts - firsts).max()) < _DIGITS):
@@ -210,12 +210,17 @@ def _parse(block: bytes, name: str, line: int) -> Tensor:
 def _find_fault(block: bytes, name: str, line: int) -> ValueError:
     """Return the error of the first line that holds no length."""
     good = re.compile(rb"[ \t]*([0-9]{1,%d})[ \t]*" % _DIGITS)
-    for text in block.split(b"\n"):
+
+    def is_length(text: bytes) -> bool:
         found = good.fullmatch(text)
-        if not found or int(found[1]) > LONGEST:
-            break
-        line += 1
-    return _not_a_length(name, line, text)
+        return found is not None and int(found[1]) <= LONGEST
+
+    before, text = next(
+        (number, text)
+        for number, text in enumerate(block.split(b"\n"))
+        if not is_length(text)
+    )
+    return _not_a_length(name, line + before, text)
 
 
 def _not_a_length(name: str, line: int, text: bytes) -> ValueError:

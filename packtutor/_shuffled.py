@@ -62,10 +62,11 @@ def expected_longest(values: Tensor, counts: Tensor, size: int) -> float:
     sequences = int(at_most[-1])
     within = at_most[:-1]
     steps = values.diff().double()
-    # Either product is exact but for rounding; the second is the longer one
-    # where batches are small, the first where they are large.
-    below = size * size < sequences and 69 * sequences > size << 22
-    chances = _draw_all if below else _miss_all
+    # Both are exact but for rounding. The first product has b factors for
+    # each length, the second about 69 n / b in all: what takes less time.
+    drawing = size * (2700 + within.numel())
+    missing = 5 * 69 * sequences / size
+    chances = _draw_all if drawing < missing else _miss_all
     return float(values[-1] - (steps * chances(within, sequences, size)).sum())
 
 

@@ -82,8 +82,6 @@ def percentile_95(values: Tensor, counts: Tensor) -> int:
 
 def multiply_add(values: Tensor, counts: Tensor) -> int:
     """Return the exact sum of the products, also beyond an int64."""
-    if values.numel() == 0:
-        return 0
     if int(values.max()) <= INT64_MAX // max(1, int(counts.sum())):
         return int((values * counts).sum())
     return sum(map(operator.mul, values.tolist(), counts.tolist()))

@@ -420,6 +420,8 @@ def draw_plan(plan: Plan, lengths: Lengths) -> Figure:
         Showing which sequence is which: they are sorted.
     """
     return _charts.slabs(plan, lengths)
+
+
 def draw_report(
     curves: Mapping[str, tuple[Sequence[int], Sequence[float]]],
     lengths: Lengths,

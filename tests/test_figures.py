@@ -27,7 +27,9 @@ from packtutor.figures import (
     draw_padded,
     draw_padding_growth,
     draw_plan,
+    draw_report,
     layouts_png,
+    report_png,
 )
 
 MIXED = ["get set", "go", "on your mark"]
@@ -591,6 +593,57 @@ def test_curves_have_whole_batch_sizes():
 def test_there_must_be_a_length():
     with refusal(ValueError, "lengths is empty; there is nothing to draw"):
         draw_lengths([])
+
+
+CURVES = {"file order": ([1, 8], [0, 0.5]), "shuffled": ([1, 8], [0, 0.4])}
+
+
+def test_a_report_shows_both_charts():
+    figure = draw_report(CURVES, [1, 2, 7], counts=[10, 8, 2])
+    above, below = (part.axes[0] for part in figure.subfigs)
+    assert above.get_xlabel() == "batch size"
+    assert above.get_ylabel() == "padding, % of all cells"
+    assert [list(line.get_ydata()) for line in above.lines] == [
+        [0, 0.5],
+        [0, 0.4],
+    ]
+    looks = {(x.get_linestyle(), x.get_marker()) for x in above.lines}
+    assert len(looks) == 2
+    assert below.get_xlabel() == "length, tokens"
+    assert [p.get_height() for p in below.patches] == [10, 8, 0, 0, 0, 0, 2]
+    names = [
+        text.get_text()
+        for part in figure.subfigs
+        for legend in part.legends
+        for text in legend.get_texts()
+    ]
+    assert names == [*CURVES, "median: 1.5", "95th percentile: 7"]
+    alone = draw_report(CURVES, [1] * 10 + [7, 7] + [2] * 8)
+    heights = [p.get_height() for p in alone.subfigs[1].axes[0].patches]
+    assert heights == [10, 8, 0, 0, 0, 0, 2]
+
+
+def test_the_png_of_a_report():
+    before = plt.get_fignums()
+    image = report_png(CURVES, [3, 2, 1])
+    assert image.startswith(b"\x89PNG")
+    assert len(image) <= 60_000
+    assert plt.get_fignums() == before
+
+
+@pytest.mark.parametrize(
+    ("lengths", "counts"),
+    [([1, 2], [3]), ([2, 1], [3, 3]), ([1, 1], [3, 3]), ([1, 2], [3, 0])],
+)
+def test_counts_belong_to_lengths(lengths, counts):
+    many = f"{len(counts)} number{'s' if len(counts) > 1 else ''}"
+    message = (
+        f"lengths has 2 lengths and counts {many}; with counts, lengths must "
+        f"be different ones in rising order, and counts have a number above "
+        f"0 for each"
+    )
+    with refusal(ValueError, message):
+        draw_report(CURVES, lengths, counts)
 
 
 def test_without_matplotlib(monkeypatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -202,22 +204,24 @@ def test_front_page_lists_the_chapters_by_their_titles() -> None:
         assert f"[{name}]({path.name})" in text
 
 
-def test_explain_prints_what_the_readme_shows() -> None:
+def test_the_commands_print_what_the_readme_shows() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.search(
-        r"```\n\$ (?:\.venv/bin/)?packtutor (explain .*)\n((?:.*\n)+?)```",
-        text,
+    blocks = re.findall(
+        r"```\n\$ (?:\.venv/bin/)?packtutor (.*)\n((?:.*\n)+?)```", text
     )
-    assert shown
-    arguments = re.findall(r'"([^"]*)"|(\S+)', shown[1])
-    run = subprocess.run(
-        [sys.executable, "-m", "packtutor", *("".join(a) for a in arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=True,
-    )
-    assert run.stdout == shown[2]
+    assert [line.split()[0] for line, _ in blocks] == ["explain", "report"]
+    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    for line, shown in blocks:
+        run = subprocess.run(
+            [sys.executable, "-m", "packtutor", *shlex.split(line)],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=True,
+            cwd=ROOT,
+            env=environment,
+        )
+        assert run.stdout == shown
 
 
 def test_correction_rows_name_chapters_that_exist() -> None:
