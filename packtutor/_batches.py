@@ -18,6 +18,39 @@ class Batches(NamedTuple):
     largest_packed: int
 
 
+class Doubler:
+    """Count the cells of batches of 1, 2, 4 ... sequences, as they come.
+
+    The longest of two batches is that of a batch of twice the size, so that
+    all sizes together take about two looks at each length.
+    """
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        """Start without a batch; each size is twice the one before."""
+        self._cells = dict.fromkeys(sizes, 0)
+        # Fewer than the largest size: too few to be cut.
+        self._rest = torch.zeros(0, dtype=torch.int64)
+
+    def add(self, lengths: Tensor) -> None:
+        """Cut int64 lengths; their sum must fit an int64."""
+        lengths = torch.cat([self._rest, lengths])
+        whole = lengths.numel() // max(self._cells) * max(self._cells)
+        longest, self._rest = lengths[:whole], lengths[whole:].clone()
+        for size in self._cells:
+            if size > 1:
+                longest = torch.maximum(longest[::2], longest[1::2])
+            self._cells[size] += size * int(longest.sum())
+
+    def cells(self) -> dict[int, int]:
+        """Return the cells for each size, with the last batch as it is."""
+        found = {}
+        for size, cells in self._cells.items():
+            cutter = Cutter(size)
+            cutter.add(self._rest)
+            found[size] = cells + cutter.batches().cells
+        return found
+
+
 class Cutter:
     """Cut lengths, as they come, into batches of one size.
 

@@ -112,7 +112,7 @@ def _count_words(blocks: Iterator[bytes]) -> Iterator[Tensor]:
         ends = (bytes_n == _NEWLINE).nonzero().view(-1)
         if ends.numel():
             seen_n = starts_n.cumsum(0)
-            seen = seen_n[ends]
+            seen = seen_n.index_select(0, ends)
             lengths = seen.diff(prepend=seen.new_zeros(1))
             lengths[0] += words
             yield lengths
@@ -197,11 +197,13 @@ def _parse(block: bytes, name: str, line: int) -> Tensor:
         )
     if not (is_good and int((lasts - firsts).max()) < _DIGITS):
         raise _find_fault(block, name, line)
-    values = bytes_n[lasts].long() - ord("0")
-    for place in range(1, int((lasts - firsts).max()) + 1):
-        at = lasts - place
-        digits = bytes_n[at.clamp(min=0)].long() - ord("0")
-        values += torch.where(at >= firsts, digits * 10**place, 0)
+    # index_select takes a third of the time of bytes_n[lasts].
+    values = bytes_n.index_select(0, lasts).long() - ord("0")
+    widths = lasts - firsts
+    for place in range(1, int(widths.max()) + 1):
+        digits = bytes_n.index_select(0, (lasts - place).clamp(min=0))
+        digits = (digits - ord("0")) * (widths >= place)
+        values.add_(digits, alpha=10**place)
     if int(values.max()) > LONGEST:
         raise _find_fault(block, name, line)
     return values

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from packtutor import _reading, _tally
 from packtutor._advice import Advice, Times, advice
-from packtutor._batches import Cutter, sorted_batches
+from packtutor._batches import Cutter, Doubler, sorted_batches
 from packtutor._checks import (
     Lengths,
     add_up,
@@ -457,11 +457,11 @@ def _collect(
     batch_size = as_count(batch_size, "batch_size", 1, 10**6)
     sort = as_flag(sort, "sort")
     tally = _tally.Tally(name)
-    cutters = {size: Cutter(size) for size in {*_SIZES, batch_size}}
+    doubler, cutter = Doubler(_SIZES), Cutter(batch_size)
     for block in blocks:
         tally.add(block)
-        for cutter in cutters.values():
-            cutter.add(block)
+        doubler.add(block)
+        cutter.add(block)
     values, counts = tally.counts()
     if not values.numel():
         raise ValueError(f"{name} is empty; it must have a sequence")
@@ -472,11 +472,10 @@ def _collect(
             f"must be longer"
         )
     tokens = _tally.multiply_add(values, counts)
-    in_order = {size: cutters[size].batches() for size in sorted(cutters)}
-    by_length = {
-        size: sorted_batches(values, counts, size) for size in in_order
-    }
-    chosen = (by_length if sort else in_order)[batch_size]
+    in_order = cutter.batches()
+    cells = {**doubler.cells(), batch_size: in_order.cells}
+    by_length = {size: sorted_batches(values, counts, size) for size in cells}
+    chosen = by_length[batch_size] if sort else in_order
     return Statistics(
         values,
         counts,
@@ -488,11 +487,11 @@ def _collect(
         tuple(
             Padding(
                 size,
-                _share(in_order[size].cells, tokens),
+                _share(cells[size], tokens),
                 shuffled_share(values, counts, tokens, size),
                 _share(by_length[size].cells, tokens),
             )
-            for size in in_order
+            for size in sorted(cells)
         ),
     )
 

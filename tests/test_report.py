@@ -28,7 +28,7 @@ from packtutor import (
     rnn_cost,
     tokenize,
 )
-from packtutor._batches import Cutter, sorted_batches
+from packtutor._batches import Cutter, Doubler, sorted_batches
 from packtutor._shuffled import _draw_all, _miss_all, expected_longest
 from packtutor.report import (
     Times,
@@ -266,6 +266,16 @@ def test_batches_in_both_orders(lengths, size, block):
             max(cells(ordered, size)),
             max(map(sum, batches(ordered, size))),
         )
+
+
+@given(LENGTHS, st.integers(1, 9))
+def test_batches_of_doubled_sizes(lengths, block):
+    doubler = Doubler((1, 2, 4, 8))
+    for part in batches(lengths, block):
+        doubler.add(torch.tensor(part))
+    assert doubler.cells() == {
+        size: sum(cells(lengths, size)) for size in (1, 2, 4, 8)
+    }
 
 
 @pytest.mark.parametrize("lengths", [[3, 2, 1], [0, 0, 4, 1, 1], [5] * 4])
