@@ -16,7 +16,7 @@ from packtutor._checks import short
 LONGEST = 10**12
 _DIGITS = len(str(LONGEST))
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 19
 _BOM = codecs.BOM_UTF8
 _NEWLINE = ord("\n")
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 # A probability below this adds nothing to a float64.
 _NOTHING = 1e-30
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 
 
 def shuffled_share(
