@@ -54,9 +54,17 @@ def read_nested(nested: object, name: str) -> tuple[Tensor, Tensor, Tensor]:
     return values, lengths, offsets
 
 
-def make_nested(values: Tensor, offsets: Tensor) -> Tensor:
-    """Return the nested tensor (B, L_i, *) of values (N, *)."""
+def make_nested(values: Tensor, offsets: Tensor, lengths: Tensor) -> Tensor:
+    """Return the nested tensor (B, L_i, *) of values (N, *).
+
+    Without the shortest and the longest length PyTorch would later pad it to
+    N columns (pytorch/pytorch #159380).
+    """
+    known: dict[str, Any] = {}
+    if lengths.numel() and int(lengths.max()):
+        known["min_seqlen"] = int(lengths.min())
+        known["max_seqlen"] = int(lengths.max())
     nested: Tensor = torch.nested.nested_tensor_from_jagged(
-        values, offsets.to(values.device)
+        values, offsets.to(values.device), **known
     )
     return nested

@@ -98,7 +98,7 @@ class OpenedRows:
         """Return the type that came in."""
         if self.offsets is None:
             return Ragged(output, self.lengths)
-        return make_nested(output, self.offsets)
+        return make_nested(output, self.offsets, self.lengths)
 
 
 def open_batch(batch: object) -> OpenedPacked | OpenedRows:

@@ -502,7 +502,7 @@ class Ragged:
             raise ValueError(
                 "the batch has no sequence; a nested tensor needs one"
             )
-        return _nested.make_nested(self.values, self.offsets)
+        return _nested.make_nested(self.values, self.offsets, self.lengths)
 
     def apply(self, fn: Callable[[Tensor], Tensor]) -> Ragged:
         """Call a function that treats each token alone, on all tokens.

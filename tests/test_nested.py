@@ -138,3 +138,11 @@ def test_a_batch_without_sequences_has_no_nested_form():
     batch = Ragged(make_floats(0, 2), [])
     with pytest.raises(ValueError, match="no sequence; a nested tensor needs"):
         batch.to_nested()
+
+
+@pytest.mark.parametrize("sizes", [[3, 2, 1], [3, 0, 1], [2, 2], [0, 0]])
+def test_pytorch_pads_it_to_the_longest_sequence(sizes):
+    values = torch.randn(sum(sizes), 2, dtype=torch.float64)
+    batch = Ragged(values, sizes)
+    padded = torch.nested.to_padded_tensor(batch.to_nested(), 0.0)
+    assert torch.equal(padded, batch.to_padded())
