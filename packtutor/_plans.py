@@ -50,7 +50,7 @@ class Plan(NamedTuple):
         Nothing: it only holds what ``plan_run`` found.
 
     Source:
-        Chapter 7.
+        pytorch/pytorch issue 149194.
 
     Not for:
         Another batch, unless it has as many sequences alive at each slab.

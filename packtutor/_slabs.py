@@ -26,7 +26,7 @@ class Slab(NamedTuple):
         Nothing: three numbers.
 
     Source:
-        Chapter 7.
+        pytorch/pytorch issue 149194.
 
     Not for:
         Counting tokens: some of the sequences may end within it.

@@ -414,7 +414,7 @@ def draw_plan(plan: Plan, lengths: Lengths) -> Figure:
         O(T + slabs).
 
     Source:
-        Chapter 7.
+        pytorch/pytorch issue 149194.
 
     Not for:
         Showing which sequence is which: they are sorted.

@@ -78,7 +78,7 @@ def run_rnn(
         nested tensor.
 
     Source:
-        Chapter 7; pytorch/pytorch issues 149194, 82534 and 11514.
+        pytorch/pytorch issues 149194, 82534 and 11514.
 
     Not for:
         A padded tensor without pads: call ``rnn`` itself.
@@ -164,7 +164,7 @@ def plan_run(
         slabs are found without trying all.
 
     Source:
-        Chapter 7.
+        pytorch/pytorch issue 149194.
 
     Not for:
         Predicting times on another machine: its expected time compares
