@@ -107,9 +107,13 @@ def draw_strip(
 
 def list_numbers(name: str, numbers: Sequence[int], room: float) -> str:
     """Return a name and as many of its numbers as there is room for."""
-    for shown in range(min(len(numbers), LETTERS), -1, -1):
+
+    def write_out(shown: int) -> str:
         parts = [str(number) for number in numbers[:shown]]
-        text = ", ".join(parts + [MORE] * (shown < len(numbers)))
-        if measure(f"{name} {text}", NOTE) <= room:
-            break
-    return f"{name} {text}"
+        more = [MORE] * (shown < len(numbers))
+        return f"{name} {', '.join(parts + more)}"
+
+    shown = min(len(numbers), LETTERS)
+    while shown and measure(write_out(shown), NOTE) > room:
+        shown -= 1
+    return write_out(shown)
