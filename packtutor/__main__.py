@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Cost:
         O(N) time. ``explain`` keeps the texts in memory, ``report`` does not.
+        ``report --measure`` adds about half a minute at most.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -117,6 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         "--sort",
         action="store_true",
         help="batches are cut from the sequences sorted by length",
+    )
+    report.add_argument(
+        "--measure",
+        action="store_true",
+        help="also time an LSTM over batches of the file, in about half a "
+        "minute at most; PACKTUTOR_DEVICE=cuda does it on a GPU",
     )
     report.add_argument(
         "--json", action="store_true", help="print numbers for a program"

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # Less padding is worth no change.
 _LITTLE = 0.05
 
+# A way that takes up to so much longer than the fastest is as good.
+_TIE = 1.1
+
 # An outlier is so many times as long as the rest, one of so many sequences.
 _TIMES, _ONE_OF = 4, 100
 
@@ -22,7 +25,8 @@ _TIMES, _ONE_OF = 4, 100
 class Times(NamedTuple):
     """How long the same batches take in three ways, on one machine.
 
-    ``run_rnn_ms`` is None where it was not timed.
+    ``run_rnn_ms`` is None where it was not timed. Where a batch has empty
+    sequences, ``packed_ms`` is the time without them.
 
     Example:
         >>> Times(padded_ms=3.5, packed_ms=5.0, run_rnn_ms=None).packed_ms
@@ -84,8 +88,9 @@ def advice(statistics: Statistics, times: Times | None = None) -> Advice:
     8. ``pack``: all else.
 
     With ``times``, rules 5 and 8 give way to the clock: the rule is ``pad``,
-    ``pack`` or ``run_rnn``, whichever was fastest. Rules 4, 6 and 7 name the
-    fastest at their end.
+    ``pack`` or ``run_rnn``, whichever was fastest. All other rules but 3 name
+    the fastest at their end. Ways that take at most 10% longer are named with
+    it. Where there are empty sequences, packing is no way.
 
     Args:
         statistics: From ``report_lengths`` or ``report_file``.
@@ -109,18 +114,38 @@ def advice(statistics: Statistics, times: Times | None = None) -> Advice:
     rules = (_empty, _equal, _few, _outlier, _pad, _keep, _batch)
     found = next(filter(None, (rule(statistics) for rule in rules)), None)
     found = found or _pack(statistics)
-    if times is None or found.rule in ("empty", "equal", "few"):
+    if times is None or found.rule == "few":
         return found
-    rule, clock = _read_clock(times)
+    best, clock = _read_clock(times, can_pack=not statistics.empty)
     if found.rule in ("pad", "pack"):
-        return Advice(rule, f"{_NAMES[rule]}: {clock}.")
-    start = found.sentence.removesuffix(".")
+        apart = f", at most {_APART} apart" if len(best) > 1 else ""
+        what = _list([_VERBS[way] for way in best], "or")
+        return Advice(best[0], f"{_capital(what)}{apart}: {clock}.")
+    are = "is best" if len(best) == 1 else f"are best, at most {_APART} apart"
     return Advice(
-        found.rule, f"{start}; of the ways to run it, {rule} is best: {clock}."
+        found.rule,
+        f"{found.sentence.removesuffix('.')}; of the ways to run "
+        f"{'them' if statistics.empty else 'it'}, {_list(best, 'and')} {are}: "
+        f"{clock}.",
     )
 
 
-_NAMES = {"pad": "Pad", "pack": "Pack", "run_rnn": "Use run_rnn"}
+_VERBS = {"pad": "pad", "pack": "pack", "run_rnn": "use run_rnn"}
+_APART = f"{_TIE - 1:.0%}"
+
+
+def show_ms(time_ms: float, fastest_ms: float) -> str:
+    """Return a time with one decimal, or three if some are below 1."""
+    return f"{time_ms:,.{1 if fastest_ms >= 1 else 3}f}"
+
+
+def _list(words: list[str], last: str) -> str:
+    """Return "a", "a or b", "a, b or c"."""
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _empty(statistics: Statistics) -> Advice | None:
@@ -253,9 +278,17 @@ def _share_to_judge(statistics: Statistics) -> float:
     return max(padding.in_file_order, padding.shuffled)
 
 
-def _read_clock(times: Times) -> tuple[str, str]:
-    """Return the fastest way, and all times in words."""
-    ways = dict(zip(_NAMES, times, strict=True))
+def _read_clock(times: Times, *, can_pack: bool) -> tuple[list[str], str]:
+    """Return the fastest way and those as good, and all times in words."""
+    ways = dict(zip(_VERBS, times, strict=True))
+    without = None if can_pack else ways.pop("pack")
     timed = sorted((ms, way) for way, ms in ways.items() if ms is not None)
-    words = [f"{way} {ms:,.1f} ms" for ms, way in timed]
-    return timed[0][1], f"{words[0]}, {', '.join(words[1:])} a batch"
+    fastest = timed[0][0]
+    best = [way for ms, way in timed if ms <= _TIE * fastest]
+    words = [f"{way} {show_ms(ms, fastest)} ms" for ms, way in timed]
+    clock = f"{', '.join(words)} a batch"
+    if without is not None:
+        clock += (
+            f" (pack {show_ms(without, fastest)} ms without the empty ones)"
+        )
+    return best, clock

@@ -28,7 +28,7 @@ INK, _GREY, _PALE = "#1a1a1a", "#5f5f5f", "#a6a6a6"
 PAGE, MARGIN, GAP, LINE = 7.2, 0.12, 0.14, 0.28
 LABEL, CELL, DOTS = 0.6, 0.46, 0.3
 DPI = 100
-WORD, NOTE, _SMALL = 12, 11, 9
+WORD, NOTE = 12, 11
 
 # At most so many letters of a word.
 LETTERS = 40
@@ -120,8 +120,8 @@ def draw_cell(
     )
     middle = y + CELL / 2
     if ahead is None and cell.place is not None:
-        write(axes, x + 0.08, y + 0.125, str(cell.place), _SMALL, color=_GREY)
-        middle += 0.06
+        write(axes, x + 0.08, y + 0.13, str(cell.place), NOTE)
+        middle += 0.07
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
     write(
         axes,

@@ -1,4 +1,4 @@
-"""Draw the four layouts of a batch: two grids, and two strips below them."""
+"""Draw the four layouts of a batch: two grids and two strips, in a column."""
 
 from __future__ import annotations
 
@@ -39,38 +39,54 @@ class _Strip(NamedTuple):
     notes: list[str]
 
 
+class _Grids(NamedTuple):
+    """How many rows and columns are shown, and what is said about them."""
+
+    rows: int
+    columns: int
+    titles: tuple[str, str]
+    lengths: str
+    left_out: str
+
+
 def draw(batch: Batch) -> Figure:
-    """Return a figure of a batch that may hold empty texts."""
+    """Return a figure of a batch that may hold empty texts.
+
+    The layouts stand one below the other, and only the one with pads has
+    cells as wide as a pad: a narrow page keeps its letters large on a phone.
+    """
     texts, steps = len(batch.lengths), max(batch.lengths)
     rows = _pictures.shown_rows(texts)
-    room = PAGE / 2 - MARGIN - GAP - LABEL
-    width, columns = _pictures.fit(batch, range(rows), steps, room)
+    wide, columns = _pictures.fit(batch, range(rows), steps, _ROOM)
+    width, _ = _pictures.fit(batch, range(rows), steps, _ROOM, pads=False)
+    grids = _Grids(
+        rows,
+        columns,
+        (
+            f"List: {_pictures.count(sum(batch.lengths), 'cell')}",
+            _pictures.title("Padded", batch),
+        ),
+        _strips.list_numbers("lengths", batch.lengths, _ROOM),
+        _pictures.left_out(texts - rows, steps - columns),
+    )
     strips = [_packed(batch), _nested(batch)]
-    titles = (
-        f"List: {_pictures.count(sum(batch.lengths), 'cell')}",
-        _pictures.title("Padded", batch),
+    notes = [grids.lengths, grids.left_out]
+    notes += [note for strip in strips for note in strip.notes]
+    page = 2 * MARGIN + max(
+        LABEL + columns * wide + DOTS * (columns < steps),
+        *(measure(title, WORD, "bold") for title in grids.titles),
+        *(LABEL + _strips.strip_width(s.groups, width) for s in strips),
+        *(LABEL + measure(note, NOTE) for note in notes),
     )
-    half = max(
-        LABEL + columns * width + DOTS * (columns < steps),
-        *(measure(title, WORD, "bold") for title in titles),
-    )
-    wanted = max(LABEL + _strips.strip_width(s.groups, width) for s in strips)
-    said = (LABEL + measure(n, NOTE) for s in strips for n in s.notes)
-    page = min(PAGE, 2 * MARGIN + max(2 * half + 2 * GAP, wanted, *said))
-    left, right = MARGIN, page - MARGIN - half
-    foot = MARGIN + 2 * LINE + rows * CELL
-    note = _pictures.left_out(texts - rows, steps - columns)
-    top = foot + (2 if note else 1) * LINE + GAP
+    page = min(PAGE, page)
+    heads = 4 * LINE + 2 * rows * CELL + 2 * GAP
+    top = MARGIN + heads + LINE * bool(grids.left_out)
     heights = [3 * LINE + CELL + LINE * len(strip.notes) for strip in strips]
     figure, axes = new_page(page, top + sum(heights))
 
-    _draw_grids(axes, batch, (left, right), titles, (width, rows, columns))
-    line = foot + LINE / 2
-    lengths = _strips.list_numbers("lengths", batch.lengths, half - LABEL)
-    write(axes, right + LABEL, line, lengths, NOTE)
-    write(axes, left, line + LINE, note, NOTE)
+    _draw_grids(axes, batch, grids, (width, wide))
     for strip, height in zip(strips, heights, strict=True):
-        _draw_strip(axes, (left, top), width, strip, page)
+        _draw_strip(axes, (MARGIN, top), width, strip, page)
         top += height
     return figure
 
@@ -100,17 +116,13 @@ def _nested(batch: Batch) -> _Strip:
 
 
 def _draw_grids(
-    axes: Axes,
-    batch: Batch,
-    sides: tuple[float, float],
-    titles: tuple[str, str],
-    shown: tuple[float, int, int],
+    axes: Axes, batch: Batch, grids: _Grids, widths: tuple[float, float]
 ) -> None:
-    """Draw the list on the left, and on the right the padded rectangle."""
-    width, rows, columns = shown
-    top = MARGIN + LINE
+    """Draw the list, and below it the padded rectangle."""
+    rows, columns, titles, lengths, left_out = grids
     names = _pictures.step_names(columns, max(batch.lengths))
     blank = [""] * columns + names[columns:]
+    labels = _pictures.row_names(range(rows))
 
     def padded(row: int, step: int) -> Cell:
         return _pictures.padded_cell(batch, row, step)
@@ -118,15 +130,21 @@ def _draw_grids(
     def listed(row: int, step: int) -> Cell | None:
         return padded(row, step) if step < batch.lengths[row] else None
 
-    for side, title in zip(sides, titles, strict=True):
-        write(axes, side, top - LINE / 2, title, weight="bold")
-    labels = _pictures.row_names(range(rows))
-    draw_grid(axes, (sides[0], top), width, (labels, blank), listed)
-    draw_grid(axes, (sides[1], top), width, (labels, names), padded)
+    y = MARGIN
+    write(axes, MARGIN, y + LINE / 2, titles[0], weight="bold")
+    draw_grid(axes, (MARGIN, y), widths[0], (labels, blank), listed)
+    y += LINE
     for row, length in enumerate(batch.lengths[:rows]):
         if not length:
-            middle = top + LINE + (row + 0.5) * CELL
-            write(axes, sides[0] + LABEL, middle, "no words", NOTE)
+            middle = y + (row + 0.5) * CELL
+            write(axes, MARGIN + LABEL, middle, "no words", NOTE)
+    y += rows * CELL + GAP
+    write(axes, MARGIN, y + LINE / 2, titles[1], weight="bold")
+    y += LINE
+    draw_grid(axes, (MARGIN, y), widths[1], (labels, names), padded)
+    y += LINE + rows * CELL
+    write(axes, MARGIN + LABEL, y + LINE / 2, lengths, NOTE)
+    write(axes, MARGIN, y + 1.5 * LINE, left_out, NOTE)
 
 
 def _draw_strip(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from packtutor import _places
-from packtutor._layout import Layout
+from packtutor._layout import Layout, Part
 
 States = tuple[Tensor, ...]
 
@@ -29,9 +29,8 @@ _KERNELS: dict[str, Callable[..., Any]] = {
 }
 
 # What closes a gate: far above all that ordinary weights produce, and far
-# enough below the largest number of its type.
-_CLOSED = {torch.float16: 6e4}
-_CLOSED_ELSEWHERE = 1e30
+# enough below the largest float32.
+_CLOSED = 1e30
 
 
 class Cell(NamedTuple):
@@ -40,7 +39,7 @@ class Cell(NamedTuple):
     Args:
         mode: As ``nn.RNNBase.mode``.
         weights: Input and hidden weights, both biases if there are any, and
-            the projection's weight if there is one.
+            the projection's weight if there is one; see ``name_weights``.
         bias: Whether there are biases.
         train: As ``nn.Module.training``; there is no dropout in here.
     """
@@ -51,14 +50,33 @@ class Cell(NamedTuple):
     train: bool
 
 
-def read_cell(rnn: nn.RNNBase, layer: int, direction: int) -> Cell:
-    """Read the weights by name: a parametrised one is computed here."""
+def read_cells(rnn: nn.RNNBase) -> list[Cell]:
+    """Return the cells in the order in which h_n counts them.
+
+    The weights are read by name: a parametrised one is computed here.
+    """
+    return [
+        Cell(
+            rnn.mode,
+            [getattr(rnn, name) for name in names],
+            rnn.bias,
+            rnn.training,
+        )
+        for names in name_weights(rnn)
+    ]
+
+
+def name_weights(rnn: nn.RNNBase) -> list[list[str]]:
+    """Return the names of the weights of each cell."""
     kinds = ["weight_ih", "weight_hh"]
     kinds += ["bias_ih", "bias_hh"] if rnn.bias else []
     kinds += ["weight_hr"] if rnn.proj_size else []
-    suffix = f"_l{layer}{'_reverse' if direction else ''}"
-    weights = [getattr(rnn, kind + suffix) for kind in kinds]
-    return Cell(rnn.mode, weights, rnn.bias, rnn.training)
+    ends = ["", "_reverse"] if rnn.bidirectional else [""]
+    return [
+        [f"{kind}_l{layer}{end}" for kind in kinds]
+        for layer in range(rnn.num_layers)
+        for end in ends
+    ]
 
 
 def run_packed(
@@ -91,6 +109,11 @@ def run_rectangle(
     cell: Cell, data: Tensor, states: States
 ) -> tuple[Tensor, States]:
     """Call PyTorch's kernel for a batch without pads (steps, rows, E)."""
+    if torch.compiler.is_compiling():
+        # The compiler cannot differentiate the fused kernel.
+        sizes = torch.full((data.shape[0],), data.shape[1])
+        output, states = run_packed([cell], data.flatten(0, 1), sizes, states)
+        return output.view(*data.shape[:2], -1), states
     output, *final = _KERNELS[cell.mode](
         data,
         states if cell.mode == "LSTM" else states[0],
@@ -107,21 +130,16 @@ def run_slabs(
     cell: Cell, data: Tensor, batch_sizes: Tensor, states: States, plan: Layout
 ) -> tuple[Tensor, States]:
     """Run packed tokens (N, E) slab by slab; results as ``run_packed``."""
-    if plan.tokens is None or plan.cells is None:
-        return _carry(cell, data, states, plan)
-    # A row of zeros stands for all pads, a column of ones marks them.
-    table = nn.functional.pad(data, (0, 1, 0, 1))
-    table[-1, -1] = 1
-    closing = _with_closing_column(cell, data.dtype)
-    output, final = _carry(
-        closing, table.index_select(0, plan.tokens), states, plan
+    if all(part.cells is None for part in plan.parts):
+        return _carry(cell, cell, data, states, plan)
+    output, (_, memory) = _carry(
+        cell, _with_closing_column(cell), data, states, plan
     )
-    output = output.index_select(0, plan.cells)
-    final = output.index_select(0, plan.lasts)[None], final[1]
+    final = output.index_select(0, plan.lasts)[None], memory
     return output, _repair(cell, data, batch_sizes, states, final)
 
 
-def can_freeze(cell: Cell, dtype: torch.dtype) -> bool:
+def can_freeze(cell: Cell) -> bool:
     """Tell whether the weights leave the gates of a pad closed for certain.
 
     Of an LSTM without projection no |h| exceeds 1, which bounds what reaches
@@ -129,51 +147,67 @@ def can_freeze(cell: Cell, dtype: torch.dtype) -> bool:
     """
     inputs, hidden, *biases = map(_largest, cell.weights)
     reach = cell.weights[1].shape[1] * hidden + sum(biases)
-    closed = _CLOSED.get(dtype, _CLOSED_ELSEWHERE)
-    return math.isfinite(inputs) and reach < closed / 4
+    return math.isfinite(inputs) and reach < _CLOSED / 4
 
 
 def _carry(
-    cell: Cell, data: Tensor, states: States, plan: Layout
+    cell: Cell, closing: Cell, data: Tensor, states: States, plan: Layout
 ) -> tuple[Tensor, States]:
     """Run slab after slab; drop the rows that have ended, keep their state."""
     outputs: list[Tensor] = []
     finals: list[States] = []
-    following = [slab.rows for slab in plan.slabs[1:]] + [0]
-    # PyTorch warns when it runs a projection as a rectangle in float32.
-    projected = len(cell.weights) == (5 if cell.bias else 3)
-    for part, slab, steps, rectangular, rows in zip(
-        torch.split(data, plan.sizes),
-        plan.slabs,
-        plan.steps,
-        plan.rectangular,
-        following,
-        strict=True,
-    ):
-        if rectangular and not projected:
-            block = part.view(slab.stop - slab.start, slab.rows, -1)
-            output, states = run_rectangle(cell, block, states)
-            output = output.flatten(0, 1)
+    whole: Tensor | None = None
+    done = 0
+    following = [part.slab.rows for part in plan.parts[1:]] + [0]
+    tokens = torch.split(data, [part.tokens for part in plan.parts])
+    for part, own, rows in zip(plan.parts, tokens, following, strict=True):
+        output, states = _run_part(cell, closing, own, states, part)
+        if output.requires_grad or len(plan.parts) == 1:
+            outputs.append(output)
         else:
-            output, states = run_packed([cell], part, steps, states)
-        outputs.append(output)
-        if rows < slab.rows:
+            # Written in place, the outputs are never held twice.
+            if whole is None:
+                whole = output.new_empty(data.shape[0], output.shape[1])
+            whole[done : done + part.tokens] = output
+            done += part.tokens
+        if rows < part.slab.rows:
             finals.append(tuple(state[:, rows:] for state in states))
             states = tuple(state[:, :rows] for state in states)
     final = [torch.cat(parts[::-1], 1) for parts in zip(*finals, strict=True)]
-    return torch.cat(outputs), tuple(final)
+    if whole is None:
+        whole = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+    return whole, tuple(final)
 
 
-def _with_closing_column(cell: Cell, dtype: torch.dtype) -> Cell:
+def _run_part(
+    cell: Cell, closing: Cell, data: Tensor, states: States, part: Part
+) -> tuple[Tensor, States]:
+    """Run one slab over its packed tokens; return an output for each."""
+    # PyTorch warns when it runs a projection as a rectangle in float32.
+    projected = len(cell.weights) == (5 if cell.bias else 3)
+    if not part.rectangular or projected:
+        return run_packed([cell], data, part.steps, states)
+    size = part.slab.stop - part.slab.start, part.slab.rows, -1
+    if part.cells is None or part.sources is None:
+        output, states = run_rectangle(cell, data.view(size), states)
+        return output.flatten(0, 1), states
+    # A row of zeros stands for all pads, a column of ones marks them.
+    table = nn.functional.pad(data, (0, 1, 0, 1))
+    table[-1, -1] = 1
+    block = table.index_select(0, part.sources).view(size)
+    output, states = run_rectangle(closing, block, states)
+    return output.flatten(0, 1).index_select(0, part.cells), states
+
+
+def _with_closing_column(cell: Cell) -> Cell:
     """Give the input one more column, which shuts the memory off on a pad.
 
     It closes the input gate and opens the forget gate, to the last bit, so
     that c stays as it was; the gradients of a closed gate are zero.
     """
     weight = cell.weights[0]
-    closed = _CLOSED.get(dtype, _CLOSED_ELSEWHERE)
     column = weight.new_zeros(4, weight.shape[0] // 4, 1)
-    column[0], column[1] = -closed, closed
+    column[0], column[1] = -_CLOSED, _CLOSED
     weight = torch.cat([weight, column.flatten(0, 1)], 1)
     return cell._replace(weights=[weight, *cell.weights[1:]])
 
@@ -210,4 +244,5 @@ def _largest(weight: Tensor) -> float:
     """Return the largest size of a weight; a NaN if there is one."""
     if not weight.numel():
         return 0.0
-    return float(torch.linalg.vector_norm(weight.detach(), math.inf))
+    least, most = torch.aminmax(weight.detach())
+    return float(torch.maximum(-least, most))

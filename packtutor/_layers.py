@@ -9,29 +9,22 @@ from packtutor._kernels import (
     Cell,
     States,
     can_freeze,
-    read_cell,
     run_packed,
     run_slabs,
 )
 from packtutor._layout import lay_out, mirror
 
 
-def read_cells(rnn: nn.RNNBase) -> list[Cell]:
-    """Return the cells in the order in which h_n counts them."""
-    directions = 2 if rnn.bidirectional else 1
-    return [
-        read_cell(rnn, layer, direction)
-        for layer in range(rnn.num_layers)
-        for direction in range(directions)
-    ]
-
-
 def run_in_one_call(
-    rnn: nn.RNNBase, data: Tensor, batch_sizes: Tensor, states: States
+    rnn: nn.RNNBase,
+    cells: list[Cell],
+    data: Tensor,
+    batch_sizes: Tensor,
+    states: States,
 ) -> tuple[Tensor, States]:
     """Hand the packed batch (N, E) to PyTorch, whole."""
     return run_packed(
-        read_cells(rnn),
+        cells,
         data,
         batch_sizes,
         states,
@@ -43,11 +36,12 @@ def run_in_one_call(
 
 def run_by_layers(
     rnn: nn.RNNBase,
+    cells: list[Cell],
     data: Tensor,
     batch_sizes: Tensor,
     states: States,
-    slabs: tuple[tuple[int, int, int], ...],
     *,
+    slabs: tuple[tuple[int, int, int], ...],
     padded: bool,
 ) -> tuple[Tensor, States]:
     """Run the packed batch (N, E) layer by layer over slabs.
@@ -56,9 +50,8 @@ def run_by_layers(
     draws the same mask for the same seed. A backward direction is a forward
     one over reversed sequences.
     """
-    cells = read_cells(rnn)
     # Weights that no column can shut off leave the slabs as they are, ragged.
-    padded = padded and all(can_freeze(cell, data.dtype) for cell in cells)
+    padded = padded and all(can_freeze(cell) for cell in cells)
     plan = lay_out(slabs, batch_sizes, padded=padded)
     turned = mirror(batch_sizes) if rnn.bidirectional else None
     directions = 1 if turned is None else 2

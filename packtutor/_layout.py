@@ -11,26 +11,36 @@ from packtutor import _places
 from packtutor._slabs import Slab
 
 
-class Layout(NamedTuple):
-    """Where the N packed tokens stand in the C cells of the slabs.
+class Part(NamedTuple):
+    """One slab: which of the packed tokens are in it, and in which cells.
 
     Args:
-        slabs: The slabs, first step first.
-        sizes: How many cells each has.
-        rectangular: Whether a slab is a rectangle, pads included.
-        steps: The batch sizes of each slab.
-        cells: (N,), the cell of each packed token; None if it is the same.
-        tokens: (C,), the packed token of each cell, N for a pad; None if it
-            is the same.
+        slab: Its steps and rows.
+        tokens: How many tokens it has; they follow those of the slab before.
+        steps: Its batch sizes.
+        rectangular: Whether it is a rectangle, pads included.
+        cells: (tokens,), the cell of each token; None if there is no pad.
+        sources: (cells of the slab,), the token of each cell, and for a pad
+            the number of tokens; None likewise.
+    """
+
+    slab: Slab
+    tokens: int
+    steps: Tensor
+    rectangular: bool
+    cells: Tensor | None
+    sources: Tensor | None
+
+
+class Layout(NamedTuple):
+    """Where the N packed tokens stand in the slabs.
+
+    Args:
+        parts: The slabs, first step first.
         lasts: (B,), the packed place of each sequence's last token.
     """
 
-    slabs: list[Slab]
-    sizes: list[int]
-    rectangular: list[bool]
-    steps: tuple[Tensor, ...]
-    cells: Tensor | None
-    tokens: Tensor | None
+    parts: list[Part]
     lasts: Tensor
 
 
@@ -42,40 +52,27 @@ def lay_out(
 ) -> Layout:
     """Place the tokens of a packed batch; ``padded`` fills the slabs up."""
     slabs = [Slab(*run) for run in runs]
-    durations = [slab.stop - slab.start for slab in slabs]
-    steps = torch.split(batch_sizes, durations)
-    constant = [bool(sizes[0] == sizes[-1]) for sizes in steps]
+    stops = [slab.stop for slab in slabs]
     places = _places.starts(batch_sizes)
     lengths = _places.sorted_lengths(batch_sizes)
-    lasts = places[lengths - 1] + torch.arange(
-        lengths.numel(), device=lengths.device
-    )
-    if not padded or all(constant):
-        counts = places[[0, *(slab.stop for slab in slabs)]].diff().tolist()
-        return Layout(slabs, counts, constant, steps, None, None, lasts)
-    counts = [
-        duration * slab.rows
-        for duration, slab in zip(durations, slabs, strict=True)
-    ]
-    begins = [slab.start for slab in slabs]
-    rows = batch_sizes[begins].repeat_interleave(
-        batch_sizes.new_tensor(durations)
-    )
-    tokens = int(places[-1])
-    shift = _places.starts(rows)[:-1] - places[:-1]
-    numbers = torch.arange(tokens, device=batch_sizes.device)
-    cells = numbers + shift.repeat_interleave(batch_sizes)
-    tokens_of_cells = batch_sizes.new_full((sum(counts),), tokens)
-    tokens_of_cells[cells] = numbers
-    return Layout(
+    ranks = torch.arange(lengths.numel(), device=lengths.device)
+    parts = []
+    for slab, steps, tokens, remaining in zip(
         slabs,
-        counts,
-        [True] * len(slabs),
-        steps,
-        cells,
-        tokens_of_cells,
-        lasts,
-    )
+        torch.split(batch_sizes, [slab.stop - slab.start for slab in slabs]),
+        places[[0, *stops]].diff().tolist(),
+        batch_sizes[[stop - 1 for stop in stops]].tolist(),
+        strict=True,
+    ):
+        cells = sources = None
+        if padded and remaining < slab.rows:
+            real = (ranks[: slab.rows] < steps[:, None]).flatten()
+            cells = real.nonzero()[:, 0]
+            sources = steps.new_full((real.numel(),), tokens)
+            sources[cells] = torch.arange(tokens, device=steps.device)
+        rectangular = padded or remaining == slab.rows
+        parts.append(Part(slab, tokens, steps, rectangular, cells, sources))
+    return Layout(parts, places[lengths - 1] + ranks)
 
 
 def mirror(batch_sizes: Tensor) -> Tensor:

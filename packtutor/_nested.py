@@ -30,14 +30,22 @@ def read_nested(nested: object, name: str) -> tuple[Tensor, Tensor, Tensor]:
         raise ValueError(
             f"{name} is not ragged in dimension 1; it must be (B, L_i, *)"
         )
-    if jagged.lengths() is not None:
+    values: Tensor = jagged.values()
+    offsets: Tensor = jagged.offsets()
+    if offsets.is_floating_point() or not offsets.numel():
+        raise ValueError(
+            f"{name} has offsets of dtype {offsets.dtype} and shape "
+            f"{tuple(offsets.shape)}; it must have B + 1 integers"
+        )
+    bounds = offsets.to("cpu", torch.int64)
+    given = jagged.lengths()
+    if given is not None and not torch.equal(
+        given.to("cpu", torch.int64), bounds.diff()
+    ):
         raise ValueError(
             f"{name} has holes between its sequences; call .contiguous() to "
             f"close them"
         )
-    values: Tensor = jagged.values()
-    offsets: Tensor = jagged.offsets()
-    bounds = offsets.to("cpu", torch.int64)
     if int(bounds[0]) != 0 or int(bounds[-1]) != values.shape[0]:
         raise ValueError(
             f"{name} has offsets from {int(bounds[0])} to {int(bounds[-1])}; "

@@ -20,9 +20,16 @@ def as_rnn(rnn: object) -> nn.RNNBase:
     return rnn
 
 
-def check_features(rnn: nn.RNNBase, values: Tensor, name: str) -> None:
-    """Raise unless ``values`` (N, E) suits the weights of ``rnn``."""
-    if not values.is_floating_point():
+def first_weight(rnn: nn.RNNBase) -> Tensor:
+    """Return the weight whose type and device stand for all."""
+    return cast("Tensor", rnn.weight_ih_l0)
+
+
+def check_features(
+    rnn: nn.RNNBase, weight: Tensor, values: Tensor, name: str
+) -> None:
+    """Raise unless ``values`` (N, E) suits the network and its weight."""
+    if not (values.is_floating_point() or values.is_complex()):
         raise TypeError(
             f"{name} has dtype {values.dtype}; an RNN reads floating-point "
             f"features: embed the ids first"
@@ -32,11 +39,15 @@ def check_features(rnn: nn.RNNBase, values: Tensor, name: str) -> None:
             f"{name} has shape {tuple(values.shape)}; it must be "
             f"(N, {rnn.input_size}), the network's input size"
         )
-    _check_match(rnn, values, name)
+    _check_match(weight, values, name)
 
 
 def initial_state(
-    rnn: nn.RNNBase, values: Tensor, sequences: int, hx: object
+    rnn: nn.RNNBase,
+    weight: Tensor,
+    values: Tensor,
+    sequences: int,
+    hx: object,
 ) -> tuple[Tensor, ...]:
     """Return (h_0,), or (h_0, c_0) for an LSTM: zeros where hx is None."""
     parts = {"h_0": rnn.proj_size or rnn.hidden_size}
@@ -60,17 +71,33 @@ def initial_state(
                 f"hx: {name} is of type {type(state).__name__}; "
                 f"hx must be {wanted}"
             )
+        if state.layout != torch.strided or state.is_nested:
+            raise TypeError(
+                f"hx: {name} is sparse or nested; it must be a dense tensor"
+            )
         if tuple(state.shape) != shape:
             raise ValueError(
                 f"hx: {name} has shape {tuple(state.shape)}; "
                 f"it must be (layers x directions, B, size) = {shape}"
             )
-        _check_match(rnn, state, f"hx: {name}")
+        _check_match(weight, state, f"hx: {name}")
     return tuple(given)
 
 
-def _check_match(rnn: nn.RNNBase, tensor: Tensor, name: str) -> None:
-    weight = cast("Tensor", rnn.weight_ih_l0)
+def computing_type(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """Return the type in which a run computes: on a CPU, no half type.
+
+    PyTorch's loop on a CPU rounds to the half type after each operation,
+    which costs digits and, in float16, most of the time. Autocast picks its
+    types itself.
+    """
+    half = dtype in (torch.float16, torch.bfloat16)
+    if half and device.type == "cpu" and not casts(device.type):
+        return torch.float32
+    return dtype
+
+
+def _check_match(weight: Tensor, tensor: Tensor, name: str) -> None:
     if tensor.device != weight.device:
         raise ValueError(
             f"{name} is on device {tensor.device}; the weights are on "

@@ -23,16 +23,14 @@ class Packing(NamedTuple):
         batch_sizes: (T,), on the CPU.
         order: (B,), for each place in sorted order the caller's number, the
             empty sequences last; None if that is the caller's order.
-        back: (B,), its inverse; None likewise.
-        places: (N,), for each value the place of its token in ``data``; None
-            if it is the same.
+        rows: (N,), for each packed token the row of its value in the batch;
+            None if it is the same.
     """
 
     data: Tensor
     batch_sizes: Tensor
     order: Tensor | None
-    back: Tensor | None
-    places: Tensor | None
+    rows: Tensor | None
 
 
 class OpenedPacked:
@@ -53,8 +51,7 @@ class OpenedPacked:
 
     def pack(self) -> Packing:
         """Return the fields."""
-        data, sizes, order, back = self.batch
-        return Packing(data, sizes, order, back, None)
+        return Packing(*self.batch[:3], None)
 
     def close(self, output: Tensor) -> PackedSequence:
         """Return the type that came in, in the same order."""
@@ -90,8 +87,7 @@ class OpenedRows:
             take_rows(self.values, tokens),
             batch_sizes,
             order.to(device),
-            _places.invert(order).to(device),
-            _places.invert(tokens),
+            tokens,
         )
 
     def close(self, output: Tensor) -> Ragged | Tensor:
@@ -135,15 +131,23 @@ def restore_states(
     finals: tuple[Tensor, ...], starts: tuple[Tensor, ...], packing: Packing
 ) -> tuple[Tensor, ...]:
     """Return states in the caller's order; empty sequences keep theirs."""
-    if packing.order is None or packing.back is None:
+    order = packing.order
+    if order is None:
         return finals
     restored = []
     for final, start in zip(finals, starts, strict=True):
-        rows = final.shape[1]
-        if rows < start.shape[1]:
-            empty = start.index_select(1, packing.order[rows:])
+        whole = final
+        if final.shape[1] < start.shape[1]:
+            empty = start.index_select(1, order[final.shape[1] :])
             whole = torch.cat([final, empty.to(final.dtype)], 1)
-        else:
-            whole = final
-        restored.append(whole.index_select(1, packing.back))
+        restored.append(put_back(whole, 1, order))
     return tuple(restored)
+
+
+def put_back(values: Tensor, dim: int, order: Tensor) -> Tensor:
+    """Return the inverse of ``index_select(dim, order)``.
+
+    Its gradient is one gather. That of a gather by the inverse order would be
+    a sum into zeros.
+    """
+    return torch.empty_like(values).index_copy_(dim, order, values)

@@ -146,13 +146,19 @@ def shown_rows(rows: int) -> int:
 
 
 def fit(
-    batch: Batch, rows: Iterable[int], columns: int, room: float
+    batch: Batch,
+    rows: Iterable[int],
+    columns: int,
+    room: float,
+    *,
+    pads: bool = True,
 ) -> tuple[float, int]:
     """Return a cell's width, and how many columns of it are shown."""
     texts = {
         padded_cell(batch, row, step).text
         for row in rows
         for step in range(min(max(batch.lengths), COLUMNS))
+        if pads or step < batch.lengths[row]
     }
     wanted = 0.18 + max(measure(text[:LETTERS], WORD) for text in texts)
     width = min(max(wanted, _NARROWEST), max(_NARROW, room / columns), _WIDE)

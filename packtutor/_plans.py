@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from packtutor._costs import SET_UP, Rates, find_rates
-from packtutor._networks import casts
+from packtutor._networks import casts, computing_type
 from packtutor._slabs import (
     Slab,
     Stretches,
     cut_into_pieces,
     cut_into_rectangles,
-    find_stretches,
 )
 
 _ONE_DNN: Any = torch.backends.mkldnn  # its types lag behind
@@ -76,23 +76,34 @@ class Plan(NamedTuple):
         return 1 - self.tokens / self.cells if self.cells else 0.0
 
 
+class Extent(NamedTuple):
+    """The size of a packed batch: T, the sequences with tokens, and N."""
+
+    steps: int
+    rows: int
+    tokens: int
+
+
 def choose(
     rnn: nn.RNNBase,
-    batch_sizes: Tensor,
-    tokens: int,
+    find: Callable[[], Stretches],
+    extent: Extent,
     *,
     training: bool,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Plan:
-    """Return the route with the least expected time for a packed batch."""
-    steps = batch_sizes.numel()
+    """Return the route with the least expected time for a packed batch.
+
+    ``find`` returns its stretches; a small batch does without them.
+    """
+    steps, rows, tokens = extent
     if not steps:
         return Plan("torch", (), 0, 0, 0.0)
     loop = find_rates(rnn, fused=False, training=training)
     time_us = loop.call + loop.step * steps
     time_us += (loop.token + loop.drag * steps) * tokens
-    whole = (Slab(0, steps, int(batch_sizes[0])),)
+    whole = (Slab(0, steps, rows),)
     best = Plan("torch", whole, tokens, tokens, time_us / 1000)
     # A GPU has a packed kernel of its own. Autocast picks the type of a
     # result by the kernel, so that there the kernel has to stay the same.
@@ -102,10 +113,10 @@ def choose(
         or time_us < SET_UP[training]
     ):
         return best
-    fused = has_fused_kernel(rnn, dtype)
+    fused = has_fused_kernel(rnn, computing_type(dtype, device))
     if not (fused or training):
         return best
-    stretches = find_stretches(batch_sizes)
+    stretches = find()
     if fused:
         rates = find_rates(rnn, fused=True, training=training)
         other = _in_rectangles(rates, stretches, tokens)
@@ -121,7 +132,7 @@ def has_fused_kernel(rnn: nn.RNNBase, dtype: torch.dtype) -> bool:
     """Tell whether PyTorch runs a rectangle of this on a CPU in one kernel."""
     return (
         can_fill_up(rnn)
-        and dtype in (torch.float32, torch.bfloat16)
+        and dtype == torch.float32
         and bool(_ONE_DNN.is_available() and _ONE_DNN.enabled)
     )
 
@@ -132,7 +143,7 @@ def can_fill_up(rnn: nn.RNNBase) -> bool:
 
 
 def check_plan(
-    plan: object, rnn: nn.RNNBase, batch_sizes: Tensor, device: torch.device
+    plan: object, rnn: nn.RNNBase, batch_sizes: Tensor, data: Tensor
 ) -> Plan:
     """Return the plan if it can run this network over these tokens."""
     if not isinstance(plan, Plan):
@@ -145,16 +156,18 @@ def check_plan(
             f"plan.route is {plan.route!r}; it must be 'torch', 'pieces' or "
             f"'slabs'"
         )
-    if plan.route == "slabs" and not can_fill_up(rnn):
+    device = data.device
+    if plan.route == "slabs" and (not can_fill_up(rnn) or data.is_complex()):
         raise ValueError(
-            "plan.route is 'slabs'; only an LSTM without proj_size can shut "
-            "pads off: use 'pieces'"
+            "plan.route is 'slabs'; only an LSTM of real numbers without "
+            "proj_size can shut pads off: use 'pieces'"
         )
     if plan.route != "torch" and (device.type != "cpu" or casts(device.type)):
         where = "under autocast" if device.type == "cpu" else f"on {device}"
         raise ValueError(
             f"plan.route is {plan.route!r}; {where} it must be 'torch'"
         )
+    _check_form(plan)
     check_fit(plan, batch_sizes)
     return plan
 
@@ -186,6 +199,30 @@ def check_fit(plan: Plan, batch_sizes: Tensor) -> None:
             f"plan ends at step {done}; the longest sequence of the batch "
             f"has {steps}"
         )
+
+
+def _check_form(plan: Plan) -> None:
+    """Raise unless the plan holds what its types say."""
+    if type(plan.tokens) is not int:
+        raise TypeError(
+            f"plan.tokens is {plan.tokens!r}; it must be an integer"
+        )
+    slabs: object = plan.slabs
+    if not isinstance(slabs, tuple):
+        raise TypeError(
+            f"plan.slabs is of type {type(slabs).__name__}; it must be a "
+            f"tuple of slabs"
+        )
+    for index, slab in enumerate(slabs):
+        if (
+            not isinstance(slab, tuple)
+            or len(slab) != 3
+            or any(type(number) is not int for number in slab)
+        ):
+            raise TypeError(
+                f"plan.slabs[{index}] is {slab!r}; it must be three integers: "
+                f"first step, end, rows"
+            )
 
 
 def _in_rectangles(rates: Rates, stretches: Stretches, tokens: int) -> Plan:

@@ -51,6 +51,13 @@ def find_stretches(batch_sizes: Tensor) -> Stretches:
     return Stretches((lasts + 1).tolist(), batch_sizes[lasts].tolist())
 
 
+def find_stretches_of(lengths: Tensor) -> Stretches:
+    """Return the stretches of sequences of these lengths, none of them 0."""
+    ends, counts = torch.unique(lengths, return_counts=True)
+    alive = lengths.numel() - counts.cumsum(0) + counts
+    return Stretches(ends.tolist(), alive.tolist())
+
+
 def cut_into_rectangles(
     stretches: Stretches, call: float, step: float, cell: float
 ) -> list[Slab]:

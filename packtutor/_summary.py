@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
-from packtutor._terminal import count, printable
+from packtutor._measure import Measured
+from packtutor._terminal import align, count, printable, wrap
+from packtutor._timetable import show_times, times_as_numbers
 from packtutor.report import Statistics, advice, lstm_cost, memory
-
-# Sentences are no wider, so that they stay easy to read.
-_WIDE = 79
 
 
 def summarise(
@@ -19,18 +17,20 @@ def summarise(
     *,
     input_size: int,
     hidden_size: int,
+    measured: Measured | None = None,
 ) -> list[str]:
     """Return the lines that show a report on a terminal of that width."""
     cost = lstm_cost(statistics, input_size, hidden_size)
+    times = None if measured is None else measured.training
     order = "by length" if statistics.sort else "in the order of the file"
     batches = f"batches of {statistics.batch_size:,}, {order}"
     return [
-        *_wrap(
+        *wrap(
             f"{printable(name)}: {count(statistics.sequences, 'sequence')}, "
             f"{count(statistics.tokens, 'token')}",
             width,
         ),
-        *_align(
+        *align(
             [
                 ["mean", f"{statistics.mean:,.1f}"],
                 ["median", f"{statistics.median:,.1f}"],
@@ -40,13 +40,13 @@ def summarise(
             ]
         ),
         "",
-        *_wrap(
+        *wrap(
             "Padding: the share of pads among the cells of all batches. "
             "Shuffled is the average over all orders; by length is from the "
             "shortest sequence to the longest.",
             width,
         ),
-        *_align(
+        *align(
             [
                 ["batch size", "file order", "shuffled", "by length"],
                 *(
@@ -56,12 +56,12 @@ def summarise(
             ],
         ),
         "",
-        *_wrap(
+        *wrap(
             f"Arithmetic of nn.LSTM({input_size}, {hidden_size}) in {batches}"
             f": packing saves {cost.saved_fraction:.1%}",
             width,
         ),
-        *_align(
+        *align(
             [
                 ["", "multiplications", "additions"],
                 *(
@@ -71,11 +71,11 @@ def summarise(
             ]
         ),
         "",
-        *_wrap(
+        *wrap(
             f"Memory of the inputs in bytes, {input_size:,} float32 a token",
             width,
         ),
-        *_align(
+        *align(
             [
                 ["", "largest batch", "all batches"],
                 *(
@@ -89,14 +89,21 @@ def summarise(
             ]
         ),
         "",
-        *_wrap(f"Advice: {advice(statistics).sentence}", width),
+        *show_times(measured, width),
+        *wrap(f"Advice: {advice(statistics, times).sentence}", width),
     ]
 
 
 def as_numbers(
-    statistics: Statistics, name: str, *, input_size: int, hidden_size: int
+    statistics: Statistics,
+    name: str,
+    *,
+    input_size: int,
+    hidden_size: int,
+    measured: Measured | None = None,
 ) -> dict[str, Any]:
     """Return the same for JSON; shares are fractions from 0 to 1."""
+    times = None if measured is None else measured.training
     cost = lstm_cost(statistics, input_size, hidden_size)
     largest, together = memory(statistics, input_size)
     return {
@@ -130,25 +137,10 @@ def as_numbers(
             "largest_batch": largest._asdict(),
             "all_batches": together._asdict(),
         },
-        "advice": advice(statistics)._asdict(),
+        **(
+            {}
+            if measured is None
+            else {"measured": times_as_numbers(measured)}
+        ),
+        "advice": advice(statistics, times)._asdict(),
     }
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, min(width, _WIDE), break_on_hyphens=False)
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-    """Put cells under each other: names to the left, numbers to the right."""
-    columns = [_fill(list(column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(["", *row]).rstrip() for row in zip(*columns, strict=True)
-    ]
-
-
-def _fill(cells: list[str]) -> list[str]:
-    wide = max(map(len, cells))
-    is_number = cells[-1][0].isdigit()
-    return [
-        cell.rjust(wide) if is_number else cell.ljust(wide) for cell in cells
-    ]

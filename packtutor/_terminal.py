@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import unicodedata
 
 # How many columns of the terminal a word takes at most.
 _WIDE = 16
+
+# Sentences are no wider, so that they stay easy to read.
+_SENTENCE = 79
 
 _MARK = "\u200e"
 _JOINERS = "\u200c\u200d" + _MARK
@@ -52,6 +56,19 @@ def table(
     if left_out:
         lines.append(f"  ... {', '.join(left_out)}")
     return [line.rstrip() for line in lines]
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Break a text into lines for a terminal of that width."""
+    return textwrap.wrap(text, min(width, _SENTENCE), break_on_hyphens=False)
+
+
+def align(rows: list[list[str]]) -> list[str]:
+    """Put cells under each other: names to the left, numbers to the right."""
+    columns = [_fill(list(column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(["", *row]).rstrip() for row in zip(*columns, strict=True)
+    ]
 
 
 def count(number: int, noun: str) -> str:
@@ -109,3 +126,11 @@ def text_width(text: str) -> int:
         else 1
         for letter in text
     )
+
+
+def _fill(cells: list[str]) -> list[str]:
+    wide = max(map(len, cells))
+    is_number = cells[-1][0].isdigit()
+    return [
+        cell.rjust(wide) if is_number else cell.ljust(wide) for cell in cells
+    ]

@@ -24,7 +24,7 @@ except ImportError as error:
         "packtutor.figures needs matplotlib: pip install matplotlib"
     ) from error
 
-from packtutor import _charts, _four, _pictures, _strips
+from packtutor import _charts, _choices, _four, _pictures, _strips
 from packtutor._checks import Lengths, Side, as_side
 from packtutor._drawing import (
     CELL,
@@ -212,7 +212,8 @@ def draw_four_layouts(docs: Iterable[str]) -> Figure:
     numbers that it stores besides. The packed and the nested layout are rows
     of cells: by time step, and by sequence. The small numbers are places in
     ``data`` and in ``values``. The packed layout leaves out empty texts and
-    names them. What does not fit the page is left out and counted.
+    names them; ``longest first`` is the order in which it holds the others.
+    What does not fit the page is left out and counted.
 
     Args:
         docs: One text a sequence; some, but not all, may be empty.
@@ -232,12 +233,63 @@ def draw_four_layouts(docs: Iterable[str]) -> Figure:
         O(N + B log B); some 100 cells are drawn at most.
 
     Source:
-        Chapter 9.
+        The chapter "Keep empty sequences and nested tensors".
 
     Not for:
         Following how a batch is packed: ``draw_packing_steps`` shows that.
     """
     return _four.draw(_pictures.read(docs, empty=True))
+
+
+def draw_choices() -> Figure:
+    """Draw the questions that lead to a way of running a batch.
+
+    From top to bottom: a question, to its right the way if the answer is yes,
+    below it the next question. The last is what is left.
+
+    Shapes:
+        returns: A figure 7.2 inches wide.
+
+    Example:
+        >>> figure = draw_choices()
+        >>> plt.close(figure)
+
+    Cost:
+        O(1).
+
+    Source:
+        The page "Choose a way".
+
+    Not for:
+        Your own lengths: ``packtutor report`` counts and times those.
+    """
+    return _choices.draw()
+
+
+def choices_png() -> bytes:
+    """Return the picture of ``draw_choices`` as a small PNG file.
+
+    Shapes:
+        returns: A PNG of 150 dots an inch and at most 256 colours.
+
+    Example:
+        >>> choices_png()[1:4]
+        b'PNG'
+
+    Cost:
+        As ``draw_choices``.
+
+    Source:
+        The picture of the page "Choose a way".
+
+    Not for:
+        A notebook: it shows what ``draw_choices`` returns.
+    """
+    figure = _choices.draw()
+    try:
+        return _small_png(figure)
+    finally:
+        plt.close(figure)
 
 
 def draw_packing_steps(docs: Iterable[str]) -> Figure:

@@ -46,7 +46,7 @@ class RNN(nn.RNN):
         As ``run_rnn``.
 
     Source:
-        Chapter 9.
+        The chapter "Keep empty sequences and nested tensors".
 
     Not for:
         A padded tensor with pads in it: PyTorch runs over them.
@@ -90,7 +90,7 @@ class GRU(nn.GRU):
         As ``run_rnn``.
 
     Source:
-        Chapter 9.
+        The chapter "Keep empty sequences and nested tensors".
 
     Not for:
         A padded tensor with pads in it: PyTorch runs over them.
@@ -135,7 +135,7 @@ class LSTM(nn.LSTM):
         As ``run_rnn``.
 
     Source:
-        Chapter 9.
+        The chapter "Keep empty sequences and nested tensors".
 
     Not for:
         A padded tensor with pads in it: PyTorch runs over them.
@@ -165,7 +165,10 @@ def convert(module: Module) -> Module:
     Only the class of each ``nn.RNN``, ``nn.GRU`` and ``nn.LSTM`` changes. The
     objects stay the same, and so do their parameters, names, hooks and
     parametrisations, what an optimiser refers to, and ``state_dict``. A
-    subclass of yours stays as it is: its ``forward`` is its own.
+    subclass of yours stays as it is: its ``forward`` is its own. Code that
+    packs a batch before it calls the network still packs, and still refuses
+    an empty sequence: hand over ``Ragged.from_padded`` there instead. The
+    first nested output makes PyTorch log a line: see ``Ragged.to_nested``.
 
     Args:
         module: A model, or an RNN itself.
@@ -185,10 +188,13 @@ def convert(module: Module) -> Module:
         O(modules).
 
     Source:
-        Chapter 9.
+        The chapter "Keep empty sequences and nested tensors".
 
     Not for:
-        A scripted or compiled model: convert it before.
+        ``torch.jit.script``: it cannot read this ``forward``, and in a model
+        that is scripted already nothing is converted. ``torch.compile`` takes
+        a converted model, with breaks in its graph. A model saved whole, not
+        as a ``state_dict``, needs ``packtutor`` to be loaded.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(

@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from packtutor._networks import State, as_rnn, check_features, initial_state
+from packtutor._networks import (
+    State,
+    as_rnn,
+    check_features,
+    first_weight,
+    initial_state,
+)
 from packtutor.ragged import Ragged
 
 
@@ -57,8 +63,9 @@ def one_by_one(
         )
     if not len(batch):
         raise ValueError("batch has no sequence; it must have at least one")
-    check_features(rnn, batch.values, "batch.values")
-    start = initial_state(rnn, batch.values, len(batch), hx)
+    weight = first_weight(rnn)
+    check_features(rnn, weight, batch.values, "batch.values")
+    start = initial_state(rnn, weight, batch.values, len(batch), hx)
 
     outputs, states = [], []
     for i, values in enumerate(batch):

@@ -465,7 +465,7 @@ class Ragged:
             the CPU.
 
         Source:
-            Chapter 9.
+            The chapter "Keep empty sequences and nested tensors".
 
         Not for:
             A view of a padded tensor, which has holes: ``from_padded`` reads
@@ -476,6 +476,11 @@ class Ragged:
 
     def to_nested(self) -> Tensor:
         """Make a jagged nested tensor of the same values.
+
+        The first one that a process makes from values and offsets lets
+        PyTorch log a line, "is_fx_tracing will return true", at the level of
+        a warning. Nothing is wrong; ``logging.getLogger("torch.fx")`` takes
+        another level.
 
         Shapes:
             returns: ``(B, L_i, *)``, ``layout=torch.jagged``; its values are
@@ -492,7 +497,7 @@ class Ragged:
             O(B).
 
         Source:
-            Chapter 9.
+            The chapter "Keep empty sequences and nested tensors".
 
         Not for:
             Adding to a nested tensor made elsewhere: PyTorch takes two for

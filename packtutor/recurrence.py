@@ -6,21 +6,39 @@ H the hidden size.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from packtutor import _places, _plans
+from packtutor import _plans
 from packtutor._checks import Lengths, add_up, as_flag, as_lengths
+from packtutor._kernels import Cell, name_weights, read_cells
 from packtutor._layers import run_by_layers, run_in_one_call
-from packtutor._networks import State, as_rnn, check_features, initial_state
-from packtutor._opened import open_batch, restore_states, sort_states
-from packtutor._plans import Plan
+from packtutor._networks import (
+    State,
+    as_rnn,
+    check_features,
+    computing_type,
+    first_weight,
+    initial_state,
+)
+from packtutor._opened import (
+    Packing,
+    open_batch,
+    put_back,
+    restore_states,
+    sort_states,
+)
+from packtutor._plans import Extent, Plan
+from packtutor._slabs import find_stretches, find_stretches_of
 from packtutor.ragged import Ragged
 
 Batch = TypeVar("Batch", PackedSequence, Ragged, Tensor)
+
+_FORWARDS = (nn.RNN.forward, nn.GRU.forward, nn.LSTM.forward)
 
 
 def run_rnn(
@@ -39,8 +57,10 @@ def run_rnn(
 
     The weights are read from ``rnn`` at each call, so that training,
     ``state_dict`` and parametrisations work as ever. Dropout between layers
-    draws what PyTorch's packed run draws for the same seed. Hooks of ``rnn``
-    are not called: the modules of ``packtutor.nn`` call theirs.
+    draws what PyTorch's packed run draws for the same seed, of a ``Ragged``
+    what it draws for ``batch.to_packed()``. Hooks of ``rnn`` are not called:
+    the modules of ``packtutor.nn`` call theirs. The first nested output makes
+    PyTorch log a line: see ``Ragged.to_nested``.
 
     Args:
         rnn: An ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM`` with any options;
@@ -63,7 +83,9 @@ def run_rnn(
             dtype does not fit, or ``hx`` does not have the form that ``rnn``
             wants.
         ValueError: If the batch has no sequence or is malformed, a shape or
-            device does not fit, or ``plan`` is not one for this batch.
+            device does not fit, the weights are not of one type on one device
+            or are computed by a hook (as ``torch.nn.utils.prune`` does), or
+            ``plan`` is not one for this batch.
 
     Example:
         >>> lstm = nn.LSTM(3, 5, bidirectional=True)
@@ -73,55 +95,43 @@ def run_rnn(
         (torch.Size([4, 10]), torch.Size([2, 3, 5]))
 
     Cost:
-        O(N) cells and a few pads. On a GPU, and under autocast, it is
-        PyTorch's packed run. It waits for a GPU only to read the lengths of a
-        nested tensor.
+        O(N) cells and a few pads. On a CPU, bfloat16 and float16 are computed
+        in float32, with a copy of the weights for the run, and rounded once:
+        faster there, and closer to a float32 run. On a GPU, and under
+        autocast, it is PyTorch's packed run. It waits for a GPU only to read
+        the lengths of a nested tensor. Under ``torch.compile`` it does
+        without the fused kernel.
 
     Source:
         pytorch/pytorch issues 149194, 82534 and 11514.
 
     Not for:
-        A padded tensor without pads: call ``rnn`` itself.
+        A padded tensor without pads: call ``rnn`` itself. Forward-mode
+        derivatives, which PyTorch's fused kernel lacks, unless ``plan`` has
+        the route "torch".
     """
     rnn = as_rnn(rnn)
     opened = open_batch(batch)
     if not opened.sequences:
         raise ValueError("batch has no sequence; it must have at least one")
-    check_features(rnn, opened.values, opened.name)
-    starts = initial_state(rnn, opened.values, opened.sequences, hx)
+    cells = read_cells(rnn)
+    _check_weights(rnn, cells)
+    weight = cells[0].weights[0]
+    check_features(rnn, weight, opened.values, opened.name)
+    starts = initial_state(rnn, weight, opened.values, opened.sequences, hx)
     packing = opened.pack()
-    data, sizes = packing.data, packing.batch_sizes
     if plan is None:
-        plan = _plans.choose(
-            rnn,
-            sizes,
-            data.shape[0],
-            training=_needs_gradients(rnn, data, starts),
-            device=data.device,
-            dtype=data.dtype,
-        )
+        plan = _choose(rnn, cells, packing, starts)
     else:
-        plan = _plans.check_plan(plan, rnn, sizes, data.device)
-    if not sizes.numel():
-        directions = 2 if rnn.bidirectional else 1
-        output = data.new_zeros(0, starts[0].shape[2] * directions)
-        finals = tuple(state.clone() for state in starts)
-    else:
-        first = sort_states(starts, packing)
-        if plan.route == "torch":
-            output, finals = run_in_one_call(rnn, data, sizes, first)
-        else:
-            output, finals = run_by_layers(
-                rnn,
-                data,
-                sizes,
-                first,
-                plan.slabs,
-                padded=plan.route == "slabs",
-            )
-        if packing.places is not None:
-            output = output.index_select(0, packing.places)
+        plan = _plans.check_plan(plan, rnn, packing.batch_sizes, packing.data)
+    if packing.batch_sizes.numel():
+        first = starts  # zeros need not be sorted
+        if hx is not None or packing.rows is not None:
+            first = sort_states(starts, packing)
+        output, finals = _run(rnn, cells, packing, first, plan)
         finals = restore_states(finals, starts, packing)
+    else:
+        output, finals = _run_nothing(rnn, cells, packing, starts)
     closed: Any = opened.close(output)
     return closed, finals[0] if len(finals) == 1 else (finals[0], finals[1])
 
@@ -175,21 +185,146 @@ def plan_run(
     training = as_flag(training, "training")
     if not lengths.numel():
         raise ValueError("lengths is empty; it must have at least one")
-    weight = next(rnn.parameters())
+    weight = first_weight(rnn)
+    kept = lengths[lengths > 0]
+    longest = int(kept.max()) if kept.numel() else 0
     return _plans.choose(
         rnn,
-        _places.batch_sizes(lengths),
-        add_up(lengths),
+        partial(find_stretches_of, kept),
+        Extent(longest, kept.numel(), add_up(lengths)),
         training=training,
-        device=torch.device(device or weight.device),
-        dtype=dtype or weight.dtype,
+        device=weight.device if device is None else _as_device(device),
+        dtype=weight.dtype if dtype is None else _as_dtype(dtype),
     )
 
 
-def _needs_gradients(
-    rnn: nn.RNNBase, data: Tensor, states: tuple[Tensor, ...]
-) -> bool:
-    """Tell whether PyTorch will record this run."""
-    return torch.is_grad_enabled() and any(
-        tensor.requires_grad for tensor in (data, *states, *rnn.parameters())
+def _choose(
+    rnn: nn.RNNBase,
+    cells: list[Cell],
+    packing: Packing,
+    starts: tuple[Tensor, ...],
+) -> Plan:
+    """Return the plan for a batch, and for gradients if they are recorded."""
+    data, sizes = packing.data, packing.batch_sizes
+    steps = sizes.numel()
+    training = torch.is_grad_enabled() and any(
+        tensor.requires_grad
+        for tensors in ((data,), starts, *(cell.weights for cell in cells))
+        for tensor in tensors
     )
+    return _plans.choose(
+        rnn,
+        partial(find_stretches, sizes),
+        Extent(steps, int(sizes[0]) if steps else 0, data.shape[0]),
+        training=training,
+        device=data.device,
+        dtype=data.dtype,
+    )
+
+
+def _run(
+    rnn: nn.RNNBase,
+    cells: list[Cell],
+    packing: Packing,
+    first: tuple[Tensor, ...],
+    plan: Plan,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run a batch with tokens; states go in and come out longest first."""
+    data, sizes = packing.data, packing.batch_sizes
+    kind = data.dtype
+    wide = computing_type(kind, data.device)
+    if wide != kind:
+        data = data.to(wide)
+        first = tuple(state.to(wide) for state in first)
+        cells = [
+            cell._replace(weights=[weight.to(wide) for weight in cell.weights])
+            for cell in cells
+        ]
+    if plan.route == "torch":
+        output, finals = run_in_one_call(rnn, cells, data, sizes, first)
+    else:
+        output, finals = run_by_layers(
+            rnn,
+            cells,
+            data,
+            sizes,
+            first,
+            slabs=plan.slabs,
+            padded=plan.route == "slabs",
+        )
+    if wide != kind:
+        output = output.to(kind)
+        finals = tuple(state.to(kind) for state in finals)
+    if packing.rows is not None:
+        output = put_back(output, 0, packing.rows)
+    return output, finals
+
+
+def _run_nothing(
+    rnn: nn.RNNBase,
+    cells: list[Cell],
+    packing: Packing,
+    starts: tuple[Tensor, ...],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return no row, and each initial state as the final one.
+
+    The sums of nothing keep the graph whole: a step of training finds zeros
+    for gradients, as it does for the rows of an empty sequence.
+    """
+    directions = 2 if rnn.bidirectional else 1
+    rows = packing.data.new_zeros(0, starts[0].shape[2] * directions)
+    rows = rows + packing.data.sum(1, keepdim=True)
+    for cell in cells:
+        for weight in cell.weights:
+            rows = rows + weight.sum()
+    return rows, tuple(state.clone() for state in starts)
+
+
+def _check_weights(rnn: nn.RNNBase, cells: list[Cell]) -> None:
+    """Raise if a weight is unlike the first one, or not up to date.
+
+    Pruning and the older weight_norm and spectral_norm keep a weight as a
+    plain attribute, which a hook computes before ``forward`` runs.
+    """
+    first = cells[0].weights[0]
+    plain = type(rnn).forward in _FORWARDS and bool(rnn._forward_pre_hooks)  # noqa: SLF001
+    for names, cell in zip(name_weights(rnn), cells, strict=True):
+        for name, weight in zip(names, cell.weights, strict=True):
+            if plain and name in vars(rnn):
+                raise ValueError(
+                    f"rnn.{name} is computed by a hook, which only a call of "
+                    f"the network runs; make it permanent, or use "
+                    f"packtutor.nn.convert"
+                )
+            if weight.dtype != first.dtype or weight.device != first.device:
+                raise ValueError(
+                    f"rnn.{name} is {weight.dtype} on {weight.device}; "
+                    f"rnn.weight_ih_l0 is {first.dtype} on {first.device}"
+                )
+
+
+def _as_device(device: object) -> torch.device:
+    if isinstance(device, torch.device):
+        return device
+    if not isinstance(device, str):
+        raise TypeError(
+            f"device is of type {type(device).__name__}; it must be a "
+            f"torch.device or its name"
+        )
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}, no device's name") from error
+
+
+def _as_dtype(dtype: object) -> torch.dtype:
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(
+            f"dtype is of type {type(dtype).__name__}; it must be a "
+            f"torch.dtype"
+        )
+    if not (dtype.is_floating_point or dtype.is_complex):
+        raise ValueError(
+            f"dtype is {dtype}; an RNN computes with floating-point numbers"
+        )
+    return dtype

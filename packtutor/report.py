@@ -280,6 +280,7 @@ def report_file(
     batch_size: int = 32,
     sort: bool = False,
     on_read: Callable[[int], object] = int,
+    on_lengths: Callable[[Tensor], object] = len,
 ) -> Statistics:
     r"""Count what batches of a file's sequences cost, one sequence a line.
 
@@ -295,6 +296,7 @@ def report_file(
         batch_size: As for ``report_lengths``.
         sort: As for ``report_lengths``.
         on_read: Is called with the number of bytes of each block.
+        on_lengths: Is called with the lengths (n,) that end in each block.
 
     Raises:
         OSError: If the file cannot be read.
@@ -325,7 +327,9 @@ def report_file(
         numbers=as_flag(lengths, "lengths"),
         on_read=on_read,
     )
-    return _collect(blocks, name, batch_size=batch_size, sort=sort)
+    return _collect(
+        blocks, name, batch_size=batch_size, sort=sort, on_lengths=on_lengths
+    )
 
 
 def shuffled_padding(lengths: Lengths, batch_size: int) -> float:
@@ -451,7 +455,12 @@ def memory(statistics: Statistics, input_size: int) -> tuple[Bytes, Bytes]:
 
 
 def _collect(
-    blocks: Iterable[Tensor], name: str, *, batch_size: int, sort: bool
+    blocks: Iterable[Tensor],
+    name: str,
+    *,
+    batch_size: int,
+    sort: bool,
+    on_lengths: Callable[[Tensor], object] = len,
 ) -> Statistics:
     """Count the lengths of one block after the other."""
     batch_size = as_count(batch_size, "batch_size", 1, 10**6)
@@ -462,6 +471,7 @@ def _collect(
         tally.add(block)
         doubler.add(block)
         cutter.add(block)
+        on_lengths(block)
     values, counts = tally.counts()
     if not values.numel():
         raise ValueError(f"{name} is empty; it must have a sequence")

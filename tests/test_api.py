@@ -262,6 +262,7 @@ def test_figures_stay_out_of_the_package():
     drawing = (
         "figures.py",
         "_charts.py",
+        "_choices.py",
         "_drawing.py",
         "_four.py",
         "_pictures.py",

@@ -318,8 +318,11 @@ def test_exercises_have_stub_check_and_solution(path: Path) -> None:
 
 
 @each_chapter
-def test_checks_fail_on_stubs_and_pass_on_solutions(path: Path) -> None:
+def test_checks_fail_on_stubs_and_pass_on_solutions(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Run the chapter's own cells, then each check both ways."""
+    monkeypatch.chdir(path.parent)
     space: dict[str, Any] = {"__name__": "chapter"}
     for cell in code_cells(read(path)):
         source = python_source(cell)

@@ -20,6 +20,8 @@ from PIL import Image
 from packtutor import DOCS, Plan, figures, padding_fraction, plan_run
 from packtutor._slabs import Slab
 from packtutor.figures import (
+    choices_png,
+    draw_choices,
     draw_four_layouts,
     draw_layouts,
     draw_lengths,
@@ -264,9 +266,12 @@ def test_four_layouts_of_the_three_documents():
     figure = draw_four_layouts(DOCS)
     rows = words(figure)
     assert rows == [
-        ["on", "your", "mark", "on", "your", "mark"],
-        ["get", "set", "get", "set", "<pad>"],
-        ["go", "go", "<pad>", "<pad>"],
+        ["on", "your", "mark"],
+        ["get", "set"],
+        ["go"],
+        ["on", "your", "mark"],
+        ["get", "set", "<pad>"],
+        ["go", "<pad>", "<pad>"],
         ["on", "get", "go", "your", "set", "mark"],
         ["on", "your", "mark", "get", "set", "go"],
     ]
@@ -287,9 +292,19 @@ def test_four_layouts_of_the_three_documents():
     assert [shown.count(f"seq {row}") for row in range(4)] == [3, 3, 3, 0]
 
 
+def test_four_layouts_of_short_words_stay_legible_on_a_phone():
+    figure = draw_four_layouts(DOCS)
+    sizes = [text.get_fontsize() for text in figure.axes[0].texts]
+    # A phone shows the picture on some 340 pixels.
+    pixels = 340 / figure.get_figwidth()
+    assert min(sizes) / 72 * pixels >= 10
+    places = [t for t in figure.axes[0].texts if t.get_text().isdecimal()]
+    assert {to_hex(place.get_color()) for place in places} == {"#1a1a1a"}
+
+
 def test_four_layouts_keep_the_caller_order():
     figure = draw_four_layouts(MIXED)
-    assert words(figure)[3:] == [
+    assert words(figure)[6:] == [
         ["on", "get", "go", "your", "set", "mark"],
         ["get", "set", "go", "on", "your", "mark"],
     ]
@@ -301,9 +316,11 @@ def test_four_layouts_keep_the_caller_order():
 def test_only_the_packed_layout_leaves_out_an_empty_text():
     figure = draw_four_layouts(["on your mark", "", "go"])
     assert words(figure) == [
-        ["on", "your", "mark", "on", "your", "mark"],
+        ["on", "your", "mark"],
+        ["go"],
+        ["on", "your", "mark"],
         ["<pad>", "<pad>", "<pad>"],
-        ["go", "go", "<pad>", "<pad>"],
+        ["go", "<pad>", "<pad>"],
         ["on", "go", "your", "mark"],
         ["on", "your", "mark", "go"],
     ]
@@ -334,9 +351,43 @@ def test_four_layouts_with_empty_texts_fit_the_page(docs):
 def test_four_layouts_count_what_is_left_out():
     figure = draw_four_layouts(MANY)
     shown = texts(figure)
-    assert "\u2026 195 more sequences, 37 more steps" in shown
+    assert "\u2026 195 more sequences, 33 more steps" in shown
     for row in words(figure)[-2:]:
         assert f"\u2026 {438 - len(row)} more" in shown
+
+
+def test_the_choices_fit_the_page():
+    figure = draw_choices()
+    assert figure.get_figwidth() <= 7.2
+    assert overlapping(figure) == []
+    assert outside(figure) == []
+    boxes = [
+        box
+        for box in figure.axes[0].patches
+        if isinstance(box, FancyBboxPatch)
+    ]
+    assert len(boxes) == 15
+    renderer = figure.canvas.get_renderer()
+    for text in figure.axes[0].texts:
+        if text.get_fontsize() == 12:
+            extent = text.get_window_extent(renderer)
+            assert any(
+                box.get_window_extent().contains(*extent.min)
+                and box.get_window_extent().contains(*extent.max)
+                for box in boxes
+            ), text.get_text()
+    # The ways are in bold: they do not differ by colour alone.
+    bold = [t for t in figure.axes[0].texts if t.get_fontweight() == "bold"]
+    assert len(bold) == 8
+
+
+def test_the_png_of_the_choices():
+    before = plt.get_fignums()
+    image = choices_png()
+    assert plt.get_fignums() == before
+    with Image.open(io.BytesIO(image)) as opened:
+        assert opened.width <= 1080
+    assert len(image) <= 80_000
 
 
 def test_packing_step_by_step():

@@ -127,6 +127,22 @@ def test_what_cannot_be_read_is_named(make, error, text):
         Ragged.from_nested(make())
 
 
+def test_lengths_without_holes_are_read():
+    offsets = torch.tensor([0, 2, 5])
+    nested = torch.nested.nested_tensor_from_jagged(
+        make_floats(5, 3), offsets, offsets.diff()
+    )
+    assert Ragged.from_nested(nested).lengths.tolist() == [2, 3]
+
+
+def test_offsets_that_are_no_integers_are_named():
+    nested = torch.nested.nested_tensor_from_jagged(
+        make_floats(5, 3), torch.tensor([0.0, 2.5, 5.0])
+    )
+    with pytest.raises(ValueError, match="has offsets of dtype torch.float32"):
+        Ragged.from_nested(nested)
+
+
 def test_holes_can_be_closed():
     nested = from_jagged(make_floats(5, 2), HOLES[0], HOLES[1])
     batch = Ragged.from_nested(nested.contiguous())

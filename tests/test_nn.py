@@ -146,6 +146,37 @@ def test_convert_keeps_parametrisations():
     assert_same(lstm(batch)[0].values, expected)
 
 
+class Final(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = make_network("LSTM")
+
+    def forward(self, batch):
+        return self.encoder(batch)[1][0]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_convert_does_not_reach_into_a_scripted_model():
+    with pytest.raises(Exception, match="Unknown type name 'object'"):
+        torch.jit.script(LSTM(3, 4))
+    scripted = torch.jit.script(nn.Sequential(nn.LSTM(3, 4)))
+    kinds = [type(module) for module in scripted.modules()]
+    assert [type(m) for m in convert(scripted).modules()] == kinds
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_converted_model_can_be_compiled():
+    model = convert(Final())
+    batch = make_batch([3, 0, 1])
+    expected = model(batch)
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend="eager")
+    assert_close(compiled(batch), expected)
+    assert_close(compiled(batch.to_nested()), expected)
+    assert type(convert(compiled).encoder) is LSTM
+    torch.compiler.reset()
+
+
 def test_convert_refuses_what_is_no_module():
     with pytest.raises(TypeError, match="module is of type list; it must be "):
         convert([nn.LSTM(3, 4)])

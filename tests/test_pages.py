@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from notebooks import BOOK, CHAPTERS, ROOT, read, sections
+from notebooks import BOOK, CHAPTERS, ROOT, read, sections, slug
 from torch.nn.utils.rnn import (
     PackedSequence,
     pack_padded_sequence,
@@ -95,6 +97,8 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and not isinstance(one, PackedSequence):
         one = one[0]  # pad_packed_sequence gives lengths as well
     if isinstance(one, torch.Tensor):
+        if one.is_nested:
+            return same(list(one.unbind()), list(other.unbind()))
         return torch.equal(one, other)
     if isinstance(one, PackedSequence):
         return all(map(torch.equal, one, other))
@@ -109,7 +113,9 @@ def test_conversions_agree() -> None:
         "lengths": lengths,
         "padded": pad_sequence(seqs, batch_first=True),
         "packed": pack_sequence(seqs, enforce_sorted=False),
+        "nested": torch.nested.as_nested_tensor(seqs, layout=torch.jagged),
         "mask": mask_from_lengths(lengths),
+        "torch": torch,
         "Ragged": Ragged,
         "pack_padded_sequence": pack_padded_sequence,
         "pack_sequence": pack_sequence,
@@ -120,12 +126,12 @@ def test_conversions_agree() -> None:
         "lengths_from_mask": lengths_from_mask,
     }
     rows = table(page("shapes"), "From one layout to another")
-    assert len(rows) == 8
-    for _, target, by_torch, by_ragged in rows[:6]:
+    assert len(rows) == 14
+    for _, target, by_torch, by_ragged in rows[:12]:
         theirs = eval(code(by_torch), names)
         ours = eval(code(by_ragged), names)
         assert same(theirs, ours), target
-    mask = eval(code(rows[6][3]), {**globals(), **names})
+    mask = eval(code(rows[12][3]), {**globals(), **names})
     assert torch.equal(mask, torch.arange(3) < lengths[:, None])
     assert torch.equal(lengths_from_mask(names["mask"]), lengths)
     assert torch.equal(names["mask"].sum(1), lengths)
@@ -235,9 +241,25 @@ def test_correction_rows_name_chapters_that_exist() -> None:
 def test_code_in_the_readme_runs() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
-    assert len(blocks) == 1
+    assert len(blocks) == 2
     for block in blocks:
         exec(block, {})
+
+
+def test_timings_in_the_readme_are_those_that_were_measured() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.M)
+    assert len(rows) == 4
+    path = ROOT / "benchmarks" / "results" / "growth.json"
+    growth = json.loads(path.read_text(encoding="utf-8"))
+    ms = {(row["way"], row["T"]): row["ms"] for row in growth["cases"]}
+    for steps, torch_ms, own_ms in rows:
+        length = int(steps.replace(",", ""))
+        assert torch_ms == f"{ms['torch packed', length]:,.0f}"
+        assert own_ms == f"{ms['run_rnn packed', length]:,.0f}"
+    about = growth["about"]
+    version = about["versions"]["torch"].partition("+")[0]
+    assert f"torch {version} on {about['machine']['threads']} CPU" in text
 
 
 def test_picture_shows_what_explain_draws(tmp_path: Path) -> None:
@@ -247,6 +269,141 @@ def test_picture_shows_what_explain_draws(tmp_path: Path) -> None:
     kept = plt.imread(BOOK / "assets" / "layouts.png")
     fresh = plt.imread(drawn)
     # Fonts are measured a little differently from version to version.
+    for new, old in zip(fresh.shape, kept.shape, strict=True):
+        assert abs(new - old) < 0.02 * old
+    if fresh.shape == kept.shape:
+        assert float(abs(fresh - kept).mean()) < 0.02
+
+
+# --- choose ---------------------------------------------------------------
+
+
+def test_the_picture_and_the_table_name_the_same_ways() -> None:
+    cells = [row[1] for row in table(page("choose"), "The ways")]
+    listed = [cell.partition(".** ")[0].removeprefix("**") for cell in cells]
+    boxes = [text.get_text() for text in figures.draw_choices().axes[0].texts]
+    plt.close("all")
+    assert [text for text in boxes if text in listed] == listed
+    assert boxes.count("yes") == boxes.count("no") == len(listed) - 1 == 7
+    ways = [row[0] for row in table(page("choose"), "In code")]
+    shown = [way for way in ways if not way.startswith("the same, ")]
+    assert shown == listed
+
+
+def test_each_way_is_shown_in_a_section_that_asserts() -> None:
+    links = re.findall(r"\]\((\S+?\.ipynb)#([^)]+)\)", page("choose"))
+    assert len(links) == 17
+    for name, anchor in links:
+        found = [
+            section
+            for section in sections(read(BOOK / name))
+            if slug(section.heading) == anchor
+        ]
+        assert len(found) == 1, anchor
+        assert any("assert" in cell.source for cell in found[0].code), anchor
+
+
+def real(result: Any, lengths: torch.Tensor) -> list[torch.Tensor]:
+    """The rows of each sequence in a result of any layout."""
+    if isinstance(result, tuple) and not isinstance(result, PackedSequence):
+        result = result[0]
+    if isinstance(result, PackedSequence):
+        result = Ragged.from_packed(result)
+    elif isinstance(result, torch.Tensor) and result.is_nested:
+        result = result.transpose(1, 2).flatten(-2).unbind()
+    elif isinstance(result, torch.Tensor):
+        result = Ragged.from_padded(result, lengths)
+    return list(result)
+
+
+def test_each_way_gives_what_each_document_gives_alone() -> None:
+    torch.manual_seed(0)
+    kind: Any = {"dtype": torch.float64}
+    lengths = torch.tensor([3, 1, 2])
+    batch = Ragged(torch.rand(6, 4, **kind), lengths)
+    lstm = torch.nn.LSTM(4, 5, batch_first=True, **kind)
+    linear = torch.nn.Linear(4, 3, **kind)
+    conv = torch.nn.Conv1d(4, 3, 3, padding="same", **kind)
+    attention = torch.nn.MultiheadAttention(4, 2, batch_first=True, **kind)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    nested = batch.to_nested()
+    padded = batch.to_padded()
+    mask = mask_from_lengths(lengths)
+    padded[~mask] = 7.0  # what a layer before may have left there
+    names = {
+        "torch": torch,
+        "of_one_length": [batch[0], batch[0]],
+        "batch": batch,
+        "packed": batch.to_packed(),
+        "padded": padded,
+        "mask": mask,
+        "lengths": lengths,
+        "heads": nested.unflatten(-1, (2, -1)).transpose(1, 2),
+        "lstm": lstm,
+        "linear": linear,
+        "conv": conv,
+        "attention": attention,
+        "run_rnn": packtutor.run_rnn,
+        "scaled_dot_product_attention": attend,
+    }
+
+    def alone(seq: torch.Tensor, way: str) -> torch.Tensor:
+        parts = seq.unflatten(-1, (2, -1)).transpose(0, 1)
+        runs = {
+            "linear": lambda: linear(seq),
+            "conv": lambda: conv(seq.mT).mT,
+            "scaled": lambda: (
+                attend(parts, parts, parts).transpose(0, 1).flatten(1)
+            ),
+            "attention": lambda: attention(seq, seq, seq)[0],
+            "lstm": lambda: lstm(seq)[0],
+        }
+        run: Any = next(run for name, run in runs.items() if name in way)
+        output: torch.Tensor = run()
+        return output
+
+    rows = table(page("choose"), "In code")
+    assert len(rows) == 10
+    for way, cell in rows:
+        expression = code(cell)
+        with warnings.catch_warnings():
+            # PyTorch says that its nested tensors are a prototype.
+            warnings.simplefilter("ignore", UserWarning)
+            result = eval(expression, names)
+        expected = [alone(seq, expression) for seq in batch]
+        if way == "Stack them":
+            assert all(
+                torch.allclose(row, expected[0], rtol=0, atol=1e-12)
+                for row in result[0]
+            )
+            continue
+        if way == "Pad, and keep the lengths":
+            result = [row[None] for row in result]
+            expected = [output[-1:] for output in expected]
+        else:
+            result = real(result, lengths)
+        for one, other in zip(result, expected, strict=True):
+            assert torch.allclose(one, other, rtol=0, atol=1e-12), way
+    for unmasked in (conv(padded.mT).mT, attention(padded, padded, padded)):
+        rows_of = real(unmasked, lengths)
+        name = "conv" if rows_of[0].shape[1] == 3 else "attention"
+        assert not torch.allclose(rows_of[1], alone(batch[1], name))
+
+
+def test_run_rnn_takes_the_ways_that_need_it() -> None:
+    lstm = torch.nn.LSTM(4, 5, dtype=torch.float64)
+    values = torch.rand(4, 4, dtype=torch.float64)
+    batch = Ragged(values, [3, 0, 1])
+    for given in (batch, batch.to_nested()):
+        _, (h_n, _) = packtutor.run_rnn(lstm, given)
+        assert not h_n[0, 1].any()
+        assert torch.allclose(h_n[0, 2], lstm(values[3:])[1][0][0])
+
+
+def test_picture_of_the_choices_is_the_one_drawn_today(tmp_path: Path) -> None:
+    drawn = tmp_path / "choose.png"
+    drawn.write_bytes(figures.choices_png())
+    kept, fresh = plt.imread(BOOK / "assets" / "choose.png"), plt.imread(drawn)
     for new, old in zip(fresh.shape, kept.shape, strict=True):
         assert abs(new - old) < 0.02 * old
     if fresh.shape == kept.shape:

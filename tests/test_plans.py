@@ -20,6 +20,7 @@ from packtutor._slabs import (
     cut_into_pieces,
     cut_into_rectangles,
     find_stretches,
+    find_stretches_of,
 )
 
 
@@ -43,6 +44,7 @@ def test_stretches_by_hand():
     sizes = torch.tensor([3, 3, 2, 2, 2, 1])
     assert find_stretches(sizes) == ([2, 5, 6], [3, 2, 1])
     assert find_stretches(torch.tensor([4])) == ([1], [4])
+    assert find_stretches_of(torch.tensor([2, 6, 5])) == find_stretches(sizes)
 
 
 def test_rectangles_by_hand():
@@ -98,25 +100,28 @@ def test_tokens_find_their_cells(sizes, every):
     packed = batch_sizes(torch.tensor(sizes))
     for route in ("pieces", "slabs"):
         plan = force(route, range(0, max(sizes), every), sizes)
-        layout = lay_out(plan.slabs, packed, padded=route == "slabs")
-        assert sum(layout.sizes) == plan.cells
-        if layout.cells is None:
-            assert layout.tokens is None
-            assert plan.cells == plan.tokens
-            continue
-        tokens = layout.tokens[layout.cells]
-        assert torch.equal(tokens, torch.arange(plan.tokens))
-        pads = layout.tokens == plan.tokens
-        assert int(pads.sum()) == plan.cells - plan.tokens
-        # Rank r at step t: the slabs before it, whole steps, and r.
-        place = base = 0
-        for start, stop, rows in plan.slabs:
-            for step in range(start, stop):
-                for rank in range(int(packed[step])):
-                    cell = base + (step - start) * rows + rank
-                    assert int(layout.cells[place]) == cell
-                    place += 1
-            base += (stop - start) * rows
+        parts = lay_out(plan.slabs, packed, padded=route == "slabs").parts
+        assert sum(part.tokens for part in parts) == plan.tokens
+        assert [part.slab for part in parts] == list(plan.slabs)
+        for part in parts:
+            start, stop, rows = part.slab
+            steps = packed[start:stop]
+            assert torch.equal(part.steps, steps)
+            constant = bool((steps == rows).all())
+            assert part.rectangular == (constant or route == "slabs")
+            if constant or route == "pieces":
+                assert part.cells is None
+                assert part.sources is None
+                continue
+            cells = [
+                step * rows + rank
+                for step, alive in enumerate(steps.tolist())
+                for rank in range(alive)
+            ]
+            assert part.cells.tolist() == cells
+            assert part.sources[part.cells].tolist() == [*range(len(cells))]
+            pads = part.sources == part.tokens
+            assert int(pads.sum()) == rows * len(steps) - len(cells)
 
 
 @given(sizes=lengths(least=1, min_size=1))
@@ -157,7 +162,7 @@ def test_the_routes():
     assert plan_run(gru, long, training=True).route == "pieces"
     for dtype, route in (
         (torch.float64, "pieces"),
-        (torch.float16, "pieces"),
+        (torch.float16, "slabs"),
         (torch.bfloat16, "slabs"),
     ):
         assert plan_run(lstm, long, training=True, dtype=dtype).route == route
@@ -206,3 +211,31 @@ def test_bad_arguments_are_named(arguments, error, text):
 def test_a_flag_is_a_flag():
     with pytest.raises(TypeError, match="training is 1; it must be True or F"):
         plan_run(nn.GRU(1, 1), [1], training=1)
+
+
+def test_long_sequences_are_planned_without_walking_through_them():
+    plan = plan_run(nn.LSTM(2, 2), [10**13, 10**12, 3, 0])
+    assert plan.tokens == 11 * 10**12 + 3
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"device": "banana"}, ValueError, "device is 'banana', no device's"),
+        ({"device": 0}, TypeError, "device is of type int; it must be a tor"),
+        ({"device": ""}, ValueError, "device is '', no device's name"),
+        ({"dtype": "float32"}, TypeError, "dtype is of type str; it must be"),
+        ({"dtype": torch.int64}, ValueError, "dtype is torch.int64; an RNN "),
+    ],
+)
+def test_where_and_in_which_type_is_checked(options, error, text):
+    with pytest.raises(error, match=text):
+        plan_run(nn.LSTM(2, 2), [1], **options)
+
+
+def test_a_network_without_parameters_can_be_planned():
+    lstm = nn.LSTM(2, 2)
+    for name, weight in [*lstm.named_parameters()]:
+        delattr(lstm, name)
+        lstm.register_buffer(name, weight.detach())
+    assert plan_run(lstm, [3, 1]).tokens == 4

@@ -480,7 +480,7 @@ def of_file(name, **options):
 
 def test_each_rule_has_a_file():
     names = sorted(path.stem for path in REPORTS.iterdir())
-    assert names == sorted(SENTENCES)
+    assert names == sorted([*SENTENCES, "run_rnn"])
 
 
 @pytest.mark.parametrize("rule", SENTENCES)
@@ -534,21 +534,83 @@ def test_a_long_sequence_that_costs_little_is_no_outlier():
         ),
         (Times(3, 2, None), "pack", "Pack: pack 2.0 ms, pad 3.0 ms a batch."),
         (Times(3, 2, 1), "run_rnn", "Use run_rnn: run_rnn 1.0 ms, pack 2.0 "),
+        (
+            Times(0.5, 0.0625, 2000),
+            "pack",
+            "Pack: pack 0.062 ms, pad 0.500 ms, run_rnn 2,000.000 ms a batch.",
+        ),
     ],
 )
 def test_advice_agrees_with_the_clock(times, rule, start):
-    for name in ("pad", "pack"):
+    for name in ("pad", "pack", "run_rnn"):
         found = advice(of_file(name), times)
         assert found.rule == rule
         assert found.sentence.startswith(start)
-    for name in ("outlier", "keep", "batch"):
+    for name in ("equal", "outlier", "keep", "batch"):
         found = advice(of_file(name), times)
         assert found.rule == name
         end = start.partition(": ")[2]
         middle = f"; of the ways to run it, {rule} is best: {end}"
         assert SENTENCES[name][:-1] + middle in found.sentence
-    for name in ("empty", "equal", "few"):
-        assert advice(of_file(name), times) == (name, SENTENCES[name])
+    assert advice(of_file("few"), times) == ("few", SENTENCES["few"])
+
+
+@pytest.mark.parametrize(
+    ("times", "rule", "what", "which"),
+    [
+        (Times(10, 11, 12), "pad", "Pad or pack", "pad and pack"),
+        (Times(12, 11, 10), "run_rnn", "Use run_rnn or pack", "run_rnn and p"),
+        (
+            Times(10.5, 10, 11),
+            "pack",
+            "Pack, pad or use run_rnn",
+            "pack, pad and run_rnn",
+        ),
+    ],
+)
+def test_ways_as_fast_as_the_fastest_are_named(times, rule, what, which):
+    for name in ("pad", "pack", "run_rnn"):
+        found = advice(of_file(name), times)
+        assert found.rule == rule
+        assert found.sentence.startswith(f"{what}, at most 10% apart: {rule} ")
+    found = advice(of_file("keep"), times)
+    assert found.rule == "keep"
+    assert f"; of the ways to run it, {which}" in found.sentence
+    assert f" are best, at most 10% apart: {rule} 10.0 ms" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("times", "end"),
+    [
+        (
+            Times(3, 1, 2),
+            (
+                "run_rnn is best: run_rnn 2.0 ms, pad 3.0 ms a batch (pack "
+                "1.0 ms without the empty ones)."
+            ),
+        ),
+        (
+            Times(2, 0.5, 2.125),
+            (
+                "pad and run_rnn are best, at most 10% apart: pad 2.0 ms, "
+                "run_rnn 2.1 ms a batch (pack 0.5 ms without the empty ones)."
+            ),
+        ),
+        (
+            Times(2, 3, None),
+            (
+                "pad is best: pad 2.0 ms a batch (pack 3.0 ms without the "
+                "empty ones)."
+            ),
+        ),
+    ],
+)
+def test_packing_is_no_way_for_empty_sequences(times, end):
+    start = SENTENCES["empty"][:-1]
+    assert advice(of_file("empty"), times) == (
+        "empty",
+        f"{start}; of the ways to run them, {end}",
+    )
 
 
 # --- the command ----------------------------------------------------------

@@ -14,8 +14,10 @@ THREAD = re.compile(
 PYTORCH = "pytorch/pytorch"
 
 # What people keep asking. Those that wait for a chapter stand in LATER; what
-# goes wrong on one make of GPU alone is not asked here.
+# goes wrong on one make of GPU alone, or is slow with one version of its
+# library (90204), is not asked here.
 ASKED = """
+149194 25743
 1788 82534 118107 83994 11514 80605 149227 4582 43227 7466 108246 16542 23079
 4927 33602 15567 3584 1591 2312 31422 517 1811 3662 25310 9193 1203 1820
 144207 146744 36448 169213 10536 18110 42229 112044 162375 171978 62240
@@ -27,7 +29,6 @@ lukas-blecher/LaTeX-OCR#305 facebookresearch/InferSent#15
 Lightning-AI/pytorch-lightning#293
 """
 LATER = {
-    "07": "149194 25743 90204",
     "08": "46176 18317 pytorch/text#1474 18078",
 }
 

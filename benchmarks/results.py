@@ -1,0 +1,104 @@
+"""Write results, whole or not at all, and read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.digest import digest_of_package
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "benchmarks" / "results"
+QUICK = COMMITTED / "quick"
+NAMES = ("recurrence", "conversions", "growth", "memory")
+_PEERS = ("torch", "numpy", "onnxruntime", "jax", "flax")
+
+
+def about(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return where, when and of which code a measurement was made."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "machine": {
+            "processor": _processor(),
+            "logical_cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "memory_gib": _memory_gib(),
+            "system": platform.system(),
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PEERS},
+        },
+        "commit": commit,
+        "changed_since_commit": bool(_git("status", "--porcelain")),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "digest": digest_of_package(),
+        "settings": settings,
+    }
+
+
+def write(folder: Path, name: str, result: dict[str, Any]) -> Path:
+    """Write one result; who reads it never sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    text = json.dumps(rounded(result), indent=1, allow_nan=False)
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+    temporary.replace(path)
+    return path
+
+
+def read_all(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the results that stand in a folder, by name."""
+    paths = {name: folder / f"{name}.json" for name in NAMES}
+    return {
+        name: json.loads(path.read_text(encoding="utf-8"))
+        for name, path in paths.items()
+        if path.is_file()
+    }
+
+
+def rounded(value: Any) -> Any:
+    """Return numbers with four significant digits: more would be noise."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.4g}")
+    return value
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    try:
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, check=True, text=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""  # not a git checkout
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        for line in listing.read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float | None:
+    if not hasattr(os, "sysconf"):
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -1,0 +1,77 @@
+"""A server of the built site, and a browser: for ``make browser``."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Say nothing for each request."""
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The address of the built site, served on this machine."""
+    if not (SITE / "index.html").exists():
+        pytest.fail(f"{SITE} does not exist: run make book")
+    handler = functools.partial(_Quiet, directory=str(SITE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: Debian's, or the one that PACKTUTOR_CHROMIUM names."""
+    path = os.environ.get("PACKTUTOR_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.fail(
+            "no browser: install chromium, or name one in PACKTUTOR_CHROMIUM"
+        )
+    with sync_playwright() as playwright:
+        # Root, as in a container, cannot have Chromium's own sandbox.
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A page that fails on a console error or a call to another host."""
+    complaints: list[str] = []
+    tab = browser.new_page()
+    tab.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text)
+            if message.type == "error"
+            else None
+        ),
+    )
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((address, "data:", "blob:"))
+            else complaints.append(request.url)
+        ),
+    )
+    yield tab
+    tab.close()
+    assert complaints == []

@@ -1,0 +1,410 @@
+"""Hold stored results to the code, and test what measures and judges."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from tolerances import assert_close
+
+from benchmarks import digest, growth, limit, results, tables, targets, timing
+from benchmarks.cases import CASES, LONG, halves, log_normal, uniform
+from benchmarks.layouts import Batch
+from benchmarks.recurrence import differences
+from benchmarks.ways import make_task, torch_ways
+from packtutor import Ragged
+
+# --- stored results -------------------------------------------------------
+
+
+def stored():
+    return results.read_all(results.COMMITTED)
+
+
+def test_results_are_of_this_code() -> None:
+    for name, result in stored().items():
+        assert result["about"]["digest"] == digest.digest_of_package(), (
+            f"{name}.json is older than the code that it measures: run "
+            f"make bench FULL=1"
+        )
+
+
+def test_results_are_of_a_full_run_on_a_commit() -> None:
+    for result in stored().values():
+        assert result["about"]["settings"]["full"]
+        assert len(result["about"]["commit"]) == 40
+
+
+def test_results_name_no_host_and_no_path() -> None:
+    for text in map(json.dumps, stored().values()):
+        assert str(results.ROOT) not in text
+        # "n/a" and the like would pass; a path from the root does not.
+        assert '"/' not in text
+        assert ":\\\\" not in text
+
+
+def test_stored_results_can_be_shown() -> None:
+    assert "Figures to reach" in tables.everything(stored())
+
+
+def test_a_result_is_written_whole_or_not_at_all(tmp_path) -> None:
+    path = results.write(tmp_path, "growth", {"cases": [1.23456, True, 2]})
+    assert json.loads(path.read_text("utf-8")) == {"cases": [1.235, True, 2]}
+    before = path.read_text("utf-8")
+    with pytest.raises(ValueError, match="Out of range float"):
+        results.write(tmp_path, "growth", {"cases": [float("nan")]})
+    with pytest.raises(TypeError):
+        results.write(tmp_path, "growth", {"cases": [1, object()]})
+    assert path.read_text("utf-8") == before
+    assert [found.name for found in tmp_path.iterdir()] == ["growth.json"]
+
+
+def test_peers_are_not_needed() -> None:
+    code = (
+        "import sys, benchmarks.__main__;"
+        "sys.exit(bool({'jax', 'flax', 'onnx', 'onnxruntime'} "
+        "& set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=results.ROOT, check=True)
+
+
+# --- digest ---------------------------------------------------------------
+
+SOURCE = '''"""A module."""
+
+def double(x):  # twice
+    """Return twice."""
+    text = "# no comment"
+    return 2 * x, text
+'''
+
+
+def test_digest_sees_code_alone() -> None:
+    bare = 'def double(x):\n    text = "# no comment"\n    return 2 * x, text'
+    assert digest.strip(SOURCE) == bare
+    assert digest.strip(SOURCE.replace("twice", "two times")) == bare
+    assert digest.strip(SOURCE.replace("2 *", "3 *")) != bare
+    assert digest.strip(SOURCE.replace("no comment", "text")) != bare
+
+
+def test_digest_changes_with_a_measured_module(tmp_path) -> None:
+    package = tmp_path / "packtutor"
+    shutil.copytree(digest.PACKAGE, package)
+    first = digest.digest_of_package(package)
+    assert first == digest.digest_of_package()
+    costs = package / "_costs.py"
+    source = costs.read_text("utf-8")
+    costs.write_text("# Another comment.\n" + source, "utf-8")
+    assert digest.digest_of_package(package) == first
+    (package / "report.py").write_text("x = 1\n", "utf-8")  # not measured
+    assert digest.digest_of_package(package) == first
+    costs.write_text(source + "\nx = 1\n", "utf-8")
+    assert digest.digest_of_package(package) != first
+
+
+def test_all_that_runs_is_measured() -> None:
+    names = digest.measured_modules()
+    assert {"ragged", "recurrence", "_plans", "_kernels", "_places"} <= set(
+        names
+    )
+    assert not {"report", "figures", "invariance"} & set(names)
+
+
+# --- timing ---------------------------------------------------------------
+
+
+class Clock:
+    """A clock that only moves when a way takes its time."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.calls = []
+
+    def __call__(self):
+        return self.now
+
+    def way(self, name, seconds):
+        def run():
+            self.calls.append((name, gc.isenabled()))
+            self.now += seconds
+
+        return run
+
+
+def test_measure_keeps_to_its_budget() -> None:
+    clock = Clock()
+    ways = {"a": clock.way("a", 1.0), "b": clock.way("b", 2.0)}
+    found = timing.measure(ways, budget_s=14, clock=clock)
+    assert found["a"].ms == [1000] * 5
+    assert found["b"].ms == [2000] * 5
+    assert found["a"].describe() == {
+        "ms": 1000,
+        "low_ms": 1000,
+        "high_ms": 1000,
+    }
+
+
+def test_measure_takes_turns_without_garbage_collection() -> None:
+    clock = Clock()
+    ways = {name: clock.way(name, 1.0) for name in "abc"}
+    timing.measure(ways, budget_s=0, clock=clock)
+    assert "".join(name for name, _ in clock.calls) == "abc" + "abcbcacab"
+    assert not any(on for _, on in clock.calls[3:])
+    assert gc.isenabled()
+
+
+def test_short_ways_run_repeatedly() -> None:
+    clock = Clock()
+    ways = {"a": clock.way("a", timing.SHORTEST_S / 4)}
+    found = timing.measure(ways, budget_s=100, most=10, clock=clock)
+    assert found["a"].ms == pytest.approx([timing.SHORTEST_S * 250] * 10)
+    assert len(clock.calls) == 2 + 10 * (1 + 4)
+
+
+def test_collection_comes_back_after_an_error() -> None:
+    clock = Clock()
+    calls = iter([0, 0])
+
+    def way():
+        clock.now += 1
+        next(calls)
+
+    with pytest.raises(StopIteration):
+        timing.measure({"a": way}, budget_s=1, clock=clock)
+    assert gc.isenabled()
+
+
+def test_ratio_is_taken_within_rounds() -> None:
+    slow, fast = timing.Samples([2, 20, 8]), timing.Samples([1, 10, 2])
+    assert timing.ratio(slow, fast) == 2
+    assert timing.fastest({"slow": slow, "fast": fast}) == "fast"
+
+
+# --- cases, ways and their limit ------------------------------------------
+
+
+def test_cases_are_named_once_and_seeded() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+    assert sum(case.quick for case in CASES) >= 5
+    assert all(min(case.lengths) >= 1 for case in CASES)
+    assert uniform(32)[:4] == uniform(128)[:4]
+    assert log_normal(64) == log_normal(64)
+    assert halves(10) == (10,) * 5 + (5,) * 5
+
+
+def test_layouts_find_each_token() -> None:
+    batch = Batch((1, 3, 2))
+    tokens = torch.arange(1, 7)
+    ragged = Ragged(tokens, [1, 3, 2])
+    assert batch.packed.write(tokens).equal(ragged.to_packed().data)
+    padded = ragged.to_padded()
+    assert batch.batch_first.write(tokens).equal(padded.flatten())
+    assert batch.time_first.write(tokens).equal(padded.T.flatten())
+    for layout in (batch.packed, batch.batch_first, batch.time_first):
+        assert layout.read(layout.write(tokens)).equal(tokens)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("lengths", [(2, 4, 1), (3, 3)])
+def test_ways_agree(lengths, training) -> None:
+    torch.manual_seed(0)
+    task = make_task(torch.nn.LSTM(3, 4), lengths, training=training)
+    ways = torch_ways(task)
+    right = True if len(set(lengths)) == 1 else "outputs only"
+    assert ways["torch padded"].right == right
+    answers = {name: way.answer(way.step()) for name, way in ways.items()}
+    expected = answers["torch packed"]
+    for answer in answers.values():
+        assert ("weight_gradients" in answer) == training
+        for part, found in answer.items():
+            assert_close(found, expected[part])
+
+
+def test_padded_in_two_directions_is_wrong() -> None:
+    network = torch.nn.GRU(3, 4, bidirectional=True)
+    task = make_task(network, (2, 4), training=False)
+    assert torch_ways(task)["torch padded"].right is False
+
+
+def test_differences_are_relative_and_see_shapes() -> None:
+    one, two = torch.tensor([4.0, 1.0]), torch.tensor([4.0, 2.0])
+    found = differences({"h": one}, {"h": two, "x": one})
+    assert found == {"h": 0.25}
+    assert differences({"h": one[:1]}, {"h": two}) == {"h": float("inf")}
+
+
+def test_limit_adds_up_steps() -> None:
+    task = make_task(torch.nn.LSTM(2, 2), (4, 4, 1), training=False)
+    assert limit.alive(task) == {3: 1, 2: 3}
+    kernels = limit.kernels(task, 12)
+    assert len(kernels) == 4
+    # A call of 5 ms, and a step of as many ms as there are sequences.
+    samples = {
+        name: timing.Samples([5.0 + int(rows) * int(steps)] * 3)
+        for name in kernels
+        for rows, steps in [name.removeprefix("limit: ").split(" x ")]
+    }
+    assert limit.limit_ms(task, samples) == pytest.approx(3 + 3 * 2)
+
+
+def test_limit_interpolates() -> None:
+    lengths = tuple(range(1, 101))
+    task = make_task(torch.nn.RNN(2, 2), lengths, training=True)
+    assert len(limit.kernels(task, 3)) == 6
+
+
+def test_exponent_of_a_square() -> None:
+    rows = [{"way": "a", "T": t, "ms": 0.1 * t * t} for t in (5, 10, 40)]
+    assert growth.exponents(rows) == {"a": pytest.approx(2)}
+
+
+# --- targets --------------------------------------------------------------
+
+
+def made_up(ours=1.0, padded=2.0, packed=4.0, right="outputs only", **of):
+    row = {
+        "case": "made up",
+        "cell": "LSTM",
+        "dtype": "float32",
+        "H": 256,
+        "T": 100,
+        "layers": 1,
+        "bidirectional": False,
+        "mixed": True,
+        "run": "training",
+        "ways": {
+            "run_rnn packed": {"ms": ours, "right": True},
+            "run_rnn ragged": {"ms": ours, "right": True},
+            "torch packed": {"ms": packed, "right": True},
+            "torch padded": {"ms": padded, "right": right},
+        },
+        "ratios": {
+            "to_best_of_torch": ours / min(padded, packed),
+            "to_torch_packed": ours / packed,
+            "to_fastest_peer": ours / min(padded, packed),
+            "share_of_limit": 0.8,
+        },
+    }
+    return row | of
+
+
+def judge(text, **found):
+    (target,) = [t for t in targets.evaluate(found) if text in t.text]
+    return target
+
+
+def of(*rows):
+    return {"cases": list(rows)}
+
+
+def test_nothing_is_measured_without_results() -> None:
+    found = targets.evaluate({})
+    assert len(found) == 15
+    assert {target.verdict for target in found} == {"not measured"}
+
+
+def test_never_slower_than_the_right_ways() -> None:
+    text = "run_rnn packed: at most 1.1 times the faster of PyTorch's ways "
+    text += "that have right outputs"
+    # 50 us are allowed: 1.1 x 2 + 0.05 is just met.
+    rows = [made_up(ours=2.25), made_up()]
+    assert judge(text, recurrence=of(*rows)).verdict == "met"
+    rows.append(made_up(ours=2.26, case="slow"))
+    target = judge(text, recurrence=of(*rows))
+    assert target.verdict == "missed"
+    assert target.where == "slow, training"
+    # A padded run with wrong outputs is no yardstick.
+    wrong = made_up(ours=4, right=False)
+    assert judge(text, recurrence=of(wrong)).verdict == "met"
+    # With wrong states it is one for the outputs alone.
+    text = text.replace("have right outputs", "are right")
+    states = made_up(ours=4)
+    assert judge(text, recurrence=of(states)).verdict == "met"
+    assert judge(text, recurrence=of(made_up(ours=5))).verdict == "missed"
+
+
+@pytest.mark.parametrize("run", ["forward", "training"])
+def test_faster_than_the_fastest_peer(run) -> None:
+    text = f"{run}: 1.5 times"
+    met = made_up(run=run)
+    missed = made_up(ours=1.4, run=run)
+    other = made_up(ours=1.4, run=run, H=64)
+    assert judge(text, recurrence=of(met, other)).verdict == "met"
+    assert judge(text, recurrence=of(met, missed)).verdict == "missed"
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "bound"),
+    [
+        ("mixed lengths: 0.75", {}, 0.75),
+        (f"from {LONG} steps", {"T": LONG}, 0.9),
+        ("GRU, RNN and float64: 0.75", {"cell": "GRU"}, 0.75),
+        ("GRU, RNN and float64: 0.75", {"dtype": "float64"}, 0.75),
+    ],
+)
+def test_share_of_the_limit(text, row, bound) -> None:
+    for share, verdict in ((bound, "met"), (bound - 0.01, "missed")):
+        made = made_up(**row)
+        made["ratios"]["share_of_limit"] = share
+        assert judge(text, recurrence=of(made)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "times"),
+    [
+        ("on: 5 times as fast", {"cell": "RNN", "T": 500}, 5),
+        ("50 times as fast", {"case": "halves, T=4000"}, 50),
+    ],
+)
+def test_faster_than_torch_packed(text, row, times) -> None:
+    for packed, verdict in ((times, "met"), (times - 0.1, "missed")):
+        made = made_up(packed=packed, **row)
+        assert judge(text, recurrence=of(made)).verdict == verdict
+
+
+def test_growth_of_all_steps_alone_counts() -> None:
+    text = "exponent"
+    for slope, verdict in ((1.1, "met"), (1.11, "missed")):
+        found = {
+            "cases": [{"T": 500}, {"T": 8000}],
+            "exponents": {"run_rnn packed": slope},
+        }
+        assert judge(text, growth=found).verdict == verdict
+    found["cases"].pop()
+    assert judge(text, growth=found).verdict == "not measured"
+
+
+def test_memory_and_conversions() -> None:
+    for share, verdict in ((1.1, "met"), (1.2, "missed")):
+        row = {"case": "made up", "run": "forward", "to_padded": share}
+        assert judge("peak memory", memory=of(row)).verdict == verdict
+    for floor, times, verdict in ((1.5, 30, "met"), (1.6, 29, "missed")):
+        row = {
+            "case": "10000 heavy-tailed",
+            "features": 32,
+            "to_floor": {"to_packed": 1.0, "from_list": floor},
+            "times_faster_than_torch": {"a": times, "b": 99},
+        }
+        for text in ("floor", "30 times"):
+            assert judge(text, conversions=of(row)).verdict == verdict
+    target = judge("floor", conversions=of(row))
+    assert target.where == "10000 heavy-tailed x 32, from_list"
+
+
+def test_tables_show_verdicts_and_marks() -> None:
+    row = made_up() | {
+        "limit_ms": 0.8,
+        "plan": {"route": "slabs", "slabs": 4, "padding_fraction": 0.1},
+    }
+    shown = tables.everything({"recurrence": of(row)})
+    assert "| 1.00 | 1.00 | 4.00 | 2.00* | - | - | 0.500 | 0.800 |" in shown
+    assert "| not measured | - | - |" in shown
+    assert tables.number(1234.5) == "1,234"
+    assert tables.number(123.0) == "123"
+    assert tables.number(0.0123456) == "0.0123"
