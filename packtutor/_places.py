@@ -42,6 +42,12 @@ def sorted_lengths(batch_sizes: Tensor) -> Tensor:
     return torch.repeat_interleave(descending, ending)
 
 
+def lasts(batch_sizes: Tensor) -> Tensor:
+    """Return the packed place (B,) of each sequence's last token."""
+    ranks = torch.arange(int(batch_sizes[0]), device=batch_sizes.device)
+    return starts(batch_sizes)[sorted_lengths(batch_sizes) - 1] + ranks
+
+
 def invert(permutation: Tensor) -> Tensor:
     """Return the inverse of a permutation (n,)."""
     result = torch.empty_like(permutation)

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from packtutor import _plans
 from packtutor._checks import Lengths, add_up, as_flag, as_lengths
-from packtutor._kernels import Cell, name_weights, read_cells
+from packtutor._kernels import Cell, name_weights, read_cells, records
 from packtutor._layers import run_by_layers, run_in_one_call
 from packtutor._networks import (
     State,
@@ -207,11 +207,7 @@ def _choose(
     """Return the plan for a batch, and for gradients if they are recorded."""
     data, sizes = packing.data, packing.batch_sizes
     steps = sizes.numel()
-    training = torch.is_grad_enabled() and any(
-        tensor.requires_grad
-        for tensors in ((data,), starts, *(cell.weights for cell in cells))
-        for tensor in tensors
-    )
+    training = any(records(cell, data, starts) for cell in cells)
     return _plans.choose(
         rnn,
         partial(find_stretches, sizes),
@@ -249,8 +245,7 @@ def _run(
             data,
             sizes,
             first,
-            slabs=plan.slabs,
-            padded=plan.route == "slabs",
+            slabs=plan.slabs if plan.route == "slabs" else None,
         )
     if wide != kind:
         output = output.to(kind)
