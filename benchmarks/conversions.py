@@ -75,9 +75,10 @@ def measure_conversions(
 
 def _ways(batch: Batch, values: Tensor, *, padded: bool) -> Ways:
     seqs = list(torch.split(values, batch.lengths))
-    ragged = Ragged(values, batch.lengths)
+    lengths = torch.tensor(batch.lengths)
+    ragged = Ragged(values, lengths)
     # PyTorch leaves the order of ties open, so that the places are ours.
-    there = Ragged(torch.arange(len(values)), batch.lengths).to_packed().data
+    there = Ragged(torch.arange(len(values)), lengths).to_packed().data
     back = there.argsort()
     packed = ragged.to_packed()
     ways: Ways = {
@@ -103,7 +104,7 @@ def _ways(batch: Batch, values: Tensor, *, padded: bool) -> Ways:
         return empty.index_copy_(0, places, values)
 
     return ways | {
-        "from_padded": lambda: Ragged.from_padded(table, batch.lengths),
+        "from_padded": lambda: Ragged.from_padded(table, lengths),
         "gather from padded": lambda: flat.index_select(0, places),
         "to_padded": ragged.to_padded,
         "fill and write": fill_and_write,

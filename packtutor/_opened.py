@@ -76,18 +76,14 @@ class OpenedRows:
     def pack(self) -> Packing:
         """Sort by length, ties in order, and go through the tokens by time."""
         device = self.values.device
-        order = self.lengths.argsort(descending=True, stable=True)
-        batch_sizes = _places.batch_sizes(self.lengths)
-        ranks, steps = _places.rows_and_steps(
-            batch_sizes.to(device), self.values.shape[0]
-        )[::-1]
-        begins = _places.starts(self.lengths)[order].to(device)
-        tokens = begins[ranks] + steps
+        order, batch_sizes, places = _places.pack(
+            self.lengths, self.values.shape[0], device
+        )
         return Packing(
-            take_rows(self.values, tokens),
+            take_rows(self.values, places),
             batch_sizes,
             order.to(device),
-            tokens,
+            places,
         )
 
     def close(self, output: Tensor) -> Ragged | Tensor:

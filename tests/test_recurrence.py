@@ -93,11 +93,13 @@ def test_every_route_is_the_packed_run(name, sizes, saturated, dtype):
         assert_all_exact(own, alone)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_every_route_without_gradients(name, sizes):
-    rnn, batch = make_network(name), make_batch(sizes)
-    hx = make_state(rnn, len(sizes))
+def test_every_route_without_gradients(name, sizes, dtype):
+    rnn = make_network(name, dtype=dtype)
+    batch = make_batch(sizes, dtype=dtype)
+    hx = make_state(rnn, len(sizes), dtype=dtype)
     with torch.no_grad():
         expected, their_state = run_packed(rnn, batch, hx)
         for plan in all_plans(rnn, sizes).values():
@@ -107,6 +109,101 @@ def test_every_route_without_gradients(name, sizes):
                 parts_of(state), parts_of(their_state), strict=True
             ):
                 assert_exact(ours, theirs)
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": False}], ids=str)
+def test_weights_laid_out_once_change_no_bit(options, monkeypatch):
+    sizes = [7, 1, 3, 3, 5, 2]
+    plan = force("slabs", [2, 4, 5], sizes)
+    lstm = nn.LSTM(3, 4, num_layers=2, bidirectional=True, **options)
+    batch = make_batch(sizes, dtype=torch.float32)
+    hx = make_state(lstm, len(sizes), dtype=torch.float32)
+
+    def run():
+        with torch.no_grad():
+            output, states = run_rnn(lstm, batch, hx, plan=plan)
+        return output.values, *states
+
+    once = run()
+    monkeypatch.setattr("packtutor._kernels._LAY_OUT", None)
+    for one, other in zip(once, run(), strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_written_way_back_can_be_taken_twice(name):
+    sizes = [4, 1, 2]
+    rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+    plan = force("bptt", [], sizes)
+    output, state = run_rnn(rnn, batch, plan=plan)
+    sources = [batch.values, *rnn.parameters()]
+    loss = output.values.square().sum() + parts_of(state)[-1].sum()
+    first = torch.autograd.grad(loss, sources, retain_graph=True)
+    for one, other in zip(
+        first, torch.autograd.grad(loss, sources), strict=True
+    ):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("part", ["output", "state"])
+def test_a_loss_of_one_result_alone(name, part):
+    sizes = [4, 1, 2, 2]
+    rnn, batch = make_network(name), make_batch(sizes)
+
+    def grown(run):
+        leaves = batch.apply(leaves_of)
+        output, state = run(rnn, leaves, None)
+        one = output.values if part == "output" else parts_of(state)[-1]
+        sources = [leaves.values, *rnn.parameters()]
+        found = torch.autograd.grad(
+            one.square().sum(), sources, allow_unused=True
+        )
+        return [
+            torch.zeros_like(source) if one is None else one
+            for source, one in zip(sources, found, strict=True)
+        ]
+
+    expected = grown(run_packed)
+    for plan in few_plans(rnn, sizes).values():
+        for ours, theirs in zip(grown(run_with(plan)), expected, strict=True):
+            assert_exact(ours, theirs)
+
+
+def test_weights_changed_before_the_way_back_are_noticed():
+    rnn, batch = make_network("GRU"), make_batch([4, 1, 2])
+    output, _ = run_rnn(rnn, batch, plan=force("bptt", [], [4, 1, 2]))
+    with torch.no_grad():
+        rnn.weight_hh_l0.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        output.values.sum().backward()
+
+
+def test_only_gradients_that_are_wanted():
+    rnn = make_network("LSTM projected")
+    for name, weight in rnn.named_parameters():
+        weight.requires_grad_("hh" in name)
+    batch = make_batch([4, 1, 2])
+    output, _ = run_rnn(rnn, batch, plan=force("bptt", [], [4, 1, 2]))
+    output.values.sum().backward()
+    for name, weight in rnn.named_parameters():
+        assert (weight.grad is not None) == ("hh" in name)
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM"])
+def test_autocast_around_the_way_back_changes_nothing(name):
+    rnn = make_network(name, dtype=torch.float32)
+    batch = make_batch([4, 1, 2], dtype=torch.float32)
+    plan = force("bptt", [], [4, 1, 2])
+
+    def grown(*, cast):
+        output, _ = run_rnn(rnn, batch, plan=plan)
+        loss = output.values.square().sum()
+        with torch.autocast("cpu", enabled=cast):
+            return torch.autograd.grad(loss, list(rnn.parameters()))
+
+    for one, other in zip(grown(cast=True), grown(cast=False), strict=True):
+        assert_same(one, other)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "LSTM both ways"])
