@@ -33,6 +33,8 @@ FLOORS = {
     "to_padded": "fill and write",
 }
 TORCH = {
+    "to_packed": "pack_sequence",
+    "from_packed": "unpack_sequence",
     "from_list, to_packed": "pack_sequence",
     "from_packed, to_list": "unpack_sequence",
 }
@@ -131,7 +133,9 @@ def _rows(found: Any) -> Tensor:
 
 
 def _tokens(found: Any) -> Tensor:
-    """Return the tokens of a list or a packed batch, in the list's order."""
+    """Return the tokens of a batch in sequence order."""
+    if isinstance(found, Ragged):
+        return found.values
     return torch.cat(
         found if isinstance(found, list) else unpack_sequence(found)
     )
