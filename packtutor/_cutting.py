@@ -1,0 +1,168 @@
+"""Cut sequences, sorted from the longest to the shortest, into batches.
+
+A step is the W batches that W processes hold at the same time: neighbours in
+the sorted order, so that they cost about the same.
+"""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from packtutor import _places
+from packtutor._filling import Filler, Run
+
+# Shifts are this many parts of a step.
+SHIFTS = 1 << 20
+# From here on, a step more costs little.
+_MANY_STEPS = 100
+_LEAST_FILL = 0.9
+
+
+class Cuts(NamedTuple):
+    """Where the batches lie in the sorted order, W of them a step.
+
+    Args:
+        starts: (K,), the first place of each batch.
+        stops: (K,), one past its last.
+        repeated: How many sequences are in a second batch as well.
+    """
+
+    starts: Tensor
+    stops: Tensor
+    repeated: int
+
+
+class Cutter:
+    """Cut the same lengths each time at other places.
+
+    Everywhere the batches are filled up, but for three kinds of steps. Two
+    steps at the beginning are smaller by a random part: that moves all
+    borders behind them. Where batches are of a few sequences, there are only
+    a few ways to move a border; so there are two more such steps, less small,
+    each time that the batches hold twice as many sequences. And the last
+    steps share evenly what is left.
+    """
+
+    def __init__(
+        self, filler: Filler, budget: int, processes: int, *, shifting: bool
+    ) -> None:
+        """Find how many steps an epoch takes; shifts may need one more."""
+        self._filler = filler
+        self._budget = budget
+        self._processes = processes
+        self._octaves = self._find_octaves()
+        self.draws = len(self._octaves)
+        self.steps = self._count_steps(self._chain([0] * self.draws))
+        if shifting and self._has_room_for(self.steps + 1):
+            self.steps += 1
+
+    def cut(self, shifts: list[int]) -> Cuts:
+        """Cut into ``steps`` steps.
+
+        Args:
+            shifts: As many as ``draws``, each from 0 to SHIFTS - 1. They are
+                made smaller if there is no room for them.
+        """
+        runs = self._chain(shifts)
+        while self._count_steps(runs) > self.steps:
+            shifts = [shift // 2 for shift in shifts]
+            runs = self._chain(shifts)
+        numbers = torch.tensor(runs)
+        run, places = _places.rows_and_steps(
+            numbers[:, 2], int(numbers[:, 2].sum())
+        )
+        starts = numbers[run, 0] + numbers[run, 1] * places
+        # The last steps are cut anew: as few as hold enough sequences.
+        begins = starts[:: self._processes]
+        missing = self.steps - torch.arange(begins.numel())
+        left = self._filler.sequences - begins
+        enough = int((left >= missing * self._processes).sum())
+        kept = max(0, min(enough - 1, begins.numel() - 2))
+        wanted = (self.steps - kept) * self._processes
+        tail = self._filler.fill_evenly(
+            int(begins[kept]), self._budget, wanted
+        )
+        repeated = wanted - len(tail)
+        ends = torch.tensor(sorted([*tail, *islice(cycle(tail), repeated)]))
+        head = starts[: kept * self._processes + 1]
+        return Cuts(
+            torch.cat([head[:-1], ends[:, 0]]),
+            torch.cat([head[1:], ends[:, 1]]),
+            repeated,
+        )
+
+    def _chain(self, shifts: list[int]) -> list[Run]:
+        """Fill batches to the end; the last step may be incomplete."""
+        runs: list[Run] = []
+        position = 0
+        borders = [border for border, _ in self._octaves[1:]]
+        for (_, rows), shift, border in zip(
+            self._octaves,
+            shifts,
+            [*borders, self._filler.sequences],
+            strict=True,
+        ):
+            if position < border:
+                less = self._budget * shift // (2 * rows * SHIFTS)
+                position = self._take(
+                    runs, position, self._budget - less, border, 2
+                )
+                position = self._take(runs, position, self._budget, border)
+        return runs
+
+    def _take(
+        self,
+        runs: list[Run],
+        position: int,
+        budget: int,
+        border: int,
+        steps: int | None = None,
+    ) -> int:
+        """Add the batches of whole steps up to a border; return their end."""
+        taken = 0
+        for first, rows, batches in self._filler.fill(position, budget):
+            most = batches
+            if first >= border:
+                most = min(most, -taken % self._processes)
+            if steps is not None:
+                most = min(most, steps * self._processes - taken)
+            if most:
+                runs.append(Run(first, rows, most))
+                taken += most
+                position = first + rows * most
+            if most < batches:
+                break
+        return position
+
+    def _count_steps(self, runs: list[Run]) -> int:
+        return -(-sum(run.batches for run in runs) // self._processes)
+
+    def _find_octaves(self) -> list[tuple[int, int]]:
+        """Return where batches have twice the rows, and the rows so far."""
+        filler = self._filler
+        rows = filler.rows(0, self._budget)
+        octaves = [(0, 1)]
+        for place in range(1, len(filler.tops)):
+            more = filler.rows(place, self._budget)
+            if more >= 2 * rows and filler.tops[place]:
+                octaves.append((filler.stops[place - 1], rows))
+                rows = more
+        return octaves
+
+    def _has_room_for(self, steps: int) -> bool:
+        """Tell whether batches stay full enough in so many steps."""
+        filler = self._filler
+        batches = steps * self._processes
+        counts = torch.tensor(filler.stops).diff(prepend=torch.tensor([0]))
+        if filler.sequences < 2 * batches:
+            return False
+        cells = sum(
+            count * min(top, self._budget)
+            for count, top in zip(counts.tolist(), filler.tops, strict=True)
+        )
+        full = cells >= _LEAST_FILL * batches * self._budget
+        return full or steps > _MANY_STEPS
