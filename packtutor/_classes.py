@@ -31,14 +31,14 @@ def find_classes(lengths: Tensor) -> Classes:
     """Sort int64 lengths (n,), at least one, into at most 7,297 classes."""
     codes = torch.empty(lengths.shape, dtype=torch.int16)
     for part, block in zip(
-        codes.split(_BLOCK), lengths.split(_BLOCK), strict=True
+        torch.split(codes, _BLOCK), torch.split(lengths, _BLOCK), strict=True
     ):
         part.copy_(_codes(block))
     most = int(codes.max())
     counts = torch.zeros(most + 1, dtype=torch.int64)
     tops = torch.zeros(most + 1, dtype=torch.int64)
     for part, block in zip(
-        codes.split(_BLOCK), lengths.split(_BLOCK), strict=True
+        torch.split(codes, _BLOCK), torch.split(lengths, _BLOCK), strict=True
     ):
         places = part.long()
         counts += places.bincount(minlength=most + 1)
@@ -46,11 +46,9 @@ def find_classes(lengths: Tensor) -> Classes:
     used = counts.nonzero()[:, 0].flip(0)
     ranks = torch.zeros(most + 1, dtype=torch.int16)
     ranks[used] = torch.arange(used.numel(), dtype=torch.int16)
-    for part in codes.split(_BLOCK):
+    for part in torch.split(codes, _BLOCK):
         part.copy_(ranks[part.long()])
-    return Classes(
-        codes, tops[used].tolist(), counts[used].cumsum(0).tolist()
-    )
+    return Classes(codes, tops[used].tolist(), counts[used].cumsum(0).tolist())
 
 
 def _codes(lengths: Tensor) -> Tensor:

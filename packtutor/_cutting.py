@@ -15,10 +15,11 @@ from torch import Tensor
 from packtutor import _places
 from packtutor._filling import Filler, Run
 
-# Shifts are this many parts of a step.
-SHIFTS = 1 << 20
-# From here on, a step more costs little.
-_MANY_STEPS = 100
+# A shift is this many parts of a step.
+_PARTS = 1 << 20
+# With fewer steps, a step more costs much, and some cuts pad more than others.
+_MANY_STEPS = 50
+_TRIES = 16
 _LEAST_FILL = 0.9
 
 
@@ -39,37 +40,44 @@ class Cuts(NamedTuple):
 class Cutter:
     """Cut the same lengths each time at other places.
 
-    Everywhere the batches are filled up, but for three kinds of steps. Two
-    steps at the beginning are smaller by a random part: that moves all
-    borders behind them. Where batches are of a few sequences, there are only
-    a few ways to move a border; so there are two more such steps, less small,
-    each time that the batches hold twice as many sequences. And the last
-    steps share evenly what is left.
+    Batches are filled up, but for three kinds of steps. Two steps at the
+    beginning are smaller by a random part: that moves all borders behind
+    them. Where a batch has few sequences, there are few ways to move a
+    border; so there are two more such steps, less small, each time that the
+    batches have grown to twice as many sequences. And the last steps share
+    evenly what is left.
     """
 
     def __init__(
-        self, filler: Filler, budget: int, processes: int, *, shifting: bool
+        self, filler: Filler, budget: int, processes: int, *, random: bool
     ) -> None:
-        """Find how many steps an epoch takes; shifts may need one more."""
+        """Find how many steps an epoch takes; moved borders may need one."""
         self._filler = filler
         self._budget = budget
         self._processes = processes
         self._octaves = self._find_octaves()
-        self.draws = len(self._octaves)
-        self.steps = self._count_steps(self._chain([0] * self.draws))
-        if shifting and self._has_room_for(self.steps + 1):
+        runs = self._chain([0] * len(self._octaves))
+        self.steps = self._count_steps(runs)
+        if random and self._has_room(runs):
             self.steps += 1
 
-    def cut(self, shifts: list[int]) -> Cuts:
-        """Cut into ``steps`` steps.
+    def cut(self, generator: torch.Generator | None) -> Cuts:
+        """Cut into ``steps`` steps, at random places if there is a generator.
 
-        Args:
-            shifts: As many as ``draws``, each from 0 to SHIFTS - 1. They are
-                made smaller if there is no room for them.
+        Of few steps the cells of several cuts differ: it takes the least.
         """
+        octaves = len(self._octaves)
+        if generator is None:
+            return self._cut([0] * octaves)
+        tries = 1 if self.steps > _MANY_STEPS else _TRIES
+        shifts = torch.randint(_PARTS, (tries, octaves), generator=generator)
+        return min(map(self._cut, shifts.tolist()), key=self._count_cells)
+
+    def _cut(self, shifts: list[int]) -> Cuts:
+        """Cut; the shifts are made smaller where there is no room for them."""
         runs = self._chain(shifts)
         while self._count_steps(runs) > self.steps:
-            shifts = [shift // 2 for shift in shifts]
+            shifts = [shift // 4 for shift in shifts]
             runs = self._chain(shifts)
         numbers = torch.tensor(runs)
         run, places = _places.rows_and_steps(
@@ -107,7 +115,7 @@ class Cutter:
             strict=True,
         ):
             if position < border:
-                less = self._budget * shift // (2 * rows * SHIFTS)
+                less = self._budget * shift // (2 * rows * _PARTS)
                 position = self._take(
                     runs, position, self._budget - less, border, 2
                 )
@@ -153,16 +161,20 @@ class Cutter:
                 rows = more
         return octaves
 
-    def _has_room_for(self, steps: int) -> bool:
-        """Tell whether batches stay full enough in so many steps."""
-        filler = self._filler
-        batches = steps * self._processes
-        counts = torch.tensor(filler.stops).diff(prepend=torch.tensor([0]))
-        if filler.sequences < 2 * batches:
+    def _count_cells(self, cuts: Cuts) -> float:
+        ends = torch.tensor(self._filler.stops)
+        places = torch.searchsorted(ends, cuts.starts, right=True)
+        tops = torch.tensor(self._filler.tops)[places]
+        rows = cuts.stops - cuts.starts
+        return float((rows.double() * tops.double()).sum())
+
+    def _has_room(self, runs: list[Run]) -> bool:
+        """Tell whether one step more leaves the batches full enough."""
+        batches = (self.steps + 1) * self._processes
+        if self._filler.sequences < 2 * batches:
             return False
         cells = sum(
-            count * min(top, self._budget)
-            for count, top in zip(counts.tolist(), filler.tops, strict=True)
+            run.batches * self._filler.cells(run, self._budget) for run in runs
         )
         full = cells >= _LEAST_FILL * batches * self._budget
-        return full or steps > _MANY_STEPS
+        return full or self.steps >= _MANY_STEPS

@@ -28,9 +28,7 @@ def deal(costs: Tensor) -> Tensor:
         differences = costs.amax(1) - costs.amin(1)
         pairs = differences.argsort(descending=True, stable=True).view(-1, 2)
         up = costs[pairs[:, 0]].sort(dim=1, stable=True)
-        down = costs[pairs[:, 1]].sort(
-            dim=1, descending=True, stable=True
-        )
+        down = costs[pairs[:, 1]].sort(dim=1, descending=True, stable=True)
         pairings.append((steps, pairs, up.indices, down.indices))
         costs = up.values + down.values
     dealt = torch.arange(costs.shape[1]).expand(costs.shape)

@@ -39,6 +39,11 @@ class Filler:
         top = self.tops[place]
         return max(1, budget // top) if top else self.sequences
 
+    def cells(self, run: Run, budget: int) -> int:
+        """Return how much of the budget each batch takes, at most all."""
+        top = self.tops[bisect_right(self.stops, run.first)]
+        return min(run.rows * top, budget)
+
     def fill(self, position: int, budget: int) -> Iterator[Run]:
         """Yield the batches from a place in the sorted order on."""
         place = bisect_right(self.stops, position)
@@ -87,10 +92,11 @@ class Filler:
                 low = middle + 1
             else:
                 high = middle
-        heap = []
-        for first, rows, number in self.fill(position, high):
-            for start in range(first, first + rows * number, rows):
-                heap.append(self._rated(start, start + rows))
+        heap = [
+            self._rated(start, start + rows)
+            for first, rows, number in self.fill(position, high)
+            for start in range(first, first + rows * number, rows)
+        ]
         # The next smaller budget may take too many batches, this one too few.
         heapq.heapify(heap)
         while len(heap) < batches and heap[0][0] < 0:
