@@ -17,10 +17,16 @@ from packtutor._filling import Filler, Run
 
 # A shift is this many parts of a step.
 _PARTS = 1 << 20
-# With fewer steps, a step more costs much, and some cuts pad more than others.
+# From here on, a step more costs little.
 _MANY_STEPS = 50
-_TRIES = 16
-_LEAST_FILL = 0.9
+# Otherwise they have to be as full as this: more batches have fewer pads, and
+# so a smaller part of them is filled than one would think.
+_LEAST_FILL = 0.92
+# Of few steps some cuts pad more than others. The first is taken of so many
+# that has at most so many times the cells of the best.
+_FEW_STEPS = 200
+_TRIES = 32
+_EXCESS = 1.003
 
 
 class Cuts(NamedTuple):
@@ -37,6 +43,21 @@ class Cuts(NamedTuple):
     repeated: int
 
 
+class _Octave(NamedTuple):
+    """Where batches have come to twice as many sequences.
+
+    Args:
+        start: The first sequence.
+        top: Its length.
+        ways: How many ways there are to move the borders that could not be
+            told apart before, all but one of them to fewer sequences.
+    """
+
+    start: int
+    top: int
+    ways: int
+
+
 class Cutter:
     """Cut the same lengths each time at other places.
 
@@ -44,7 +65,7 @@ class Cutter:
     beginning are smaller by a random part: that moves all borders behind
     them. Where a batch has few sequences, there are few ways to move a
     border; so there are two more such steps, less small, each time that the
-    batches have grown to twice as many sequences. And the last steps share
+    batches have come to twice as many sequences. And the last steps share
     evenly what is left.
     """
 
@@ -64,20 +85,23 @@ class Cutter:
     def cut(self, generator: torch.Generator | None) -> Cuts:
         """Cut into ``steps`` steps, at random places if there is a generator.
 
-        Of few steps the cells of several cuts differ: it takes the least.
+        Of few steps it tries several cuts, and takes a good one.
         """
         octaves = len(self._octaves)
         if generator is None:
             return self._cut([0] * octaves)
-        tries = 1 if self.steps > _MANY_STEPS else _TRIES
+        tries = _TRIES if self.steps < _FEW_STEPS else 1
         shifts = torch.randint(_PARTS, (tries, octaves), generator=generator)
-        return min(map(self._cut, shifts.tolist()), key=self._count_cells)
+        cuts = [self._cut(several) for several in shifts.tolist()]
+        cells = [self._count_cells(cut) for cut in cuts]
+        most = _EXCESS * min(cells)
+        return cuts[[count <= most for count in cells].index(True)]
 
     def _cut(self, shifts: list[int]) -> Cuts:
         """Cut; the shifts are made smaller where there is no room for them."""
         runs = self._chain(shifts)
         while self._count_steps(runs) > self.steps:
-            shifts = [shift // 4 for shift in shifts]
+            shifts = [shift // 2 for shift in shifts]
             runs = self._chain(shifts)
         numbers = torch.tensor(runs)
         run, places = _places.rows_and_steps(
@@ -107,19 +131,17 @@ class Cutter:
         """Fill batches to the end; the last step may be incomplete."""
         runs: list[Run] = []
         position = 0
-        borders = [border for border, _ in self._octaves[1:]]
-        for (_, rows), shift, border in zip(
-            self._octaves,
-            shifts,
-            [*borders, self._filler.sequences],
-            strict=True,
+        stops = [octave.start for octave in self._octaves[1:]]
+        stops.append(self._filler.sequences)
+        for octave, shift, stop in zip(
+            self._octaves, shifts, stops, strict=True
         ):
-            if position < border:
-                less = self._budget * shift // (2 * rows * _PARTS)
-                position = self._take(
-                    runs, position, self._budget - less, border, 2
-                )
-                position = self._take(runs, position, self._budget, border)
+            if position < stop:
+                rows = octave.ways * shift // _PARTS
+                for fewer in (rows // 2, rows - rows // 2):
+                    budget = self._budget - fewer * octave.top
+                    position = self._take(runs, position, budget, stop, 1)
+                position = self._take(runs, position, self._budget, stop)
         return runs
 
     def _take(
@@ -149,15 +171,20 @@ class Cutter:
     def _count_steps(self, runs: list[Run]) -> int:
         return -(-sum(run.batches for run in runs) // self._processes)
 
-    def _find_octaves(self) -> list[tuple[int, int]]:
-        """Return where batches have twice the rows, and the rows so far."""
+    def _find_octaves(self) -> list[_Octave]:
         filler = self._filler
         rows = filler.rows(0, self._budget)
-        octaves = [(0, 1)]
+        octaves = [_Octave(0, filler.tops[0], rows)]
         for place in range(1, len(filler.tops)):
             more = filler.rows(place, self._budget)
-            if more >= 2 * rows and filler.tops[place]:
-                octaves.append((filler.stops[place - 1], rows))
+            if more >= 2 * rows:
+                octaves.append(
+                    _Octave(
+                        filler.stops[place - 1],
+                        filler.tops[place],
+                        more // rows,
+                    )
+                )
                 rows = more
         return octaves
 
@@ -171,8 +198,8 @@ class Cutter:
     def _has_room(self, runs: list[Run]) -> bool:
         """Tell whether one step more leaves the batches full enough."""
         batches = (self.steps + 1) * self._processes
-        if self._filler.sequences < 2 * batches:
-            return False
+        if 4 * self._filler.sequences < 5 * batches:
+            return False  # most batches hold a single sequence
         cells = sum(
             run.batches * self._filler.cells(run, self._budget) for run in runs
         )

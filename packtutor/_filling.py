@@ -8,8 +8,7 @@ sequences of a class are shuffled.
 
 from __future__ import annotations
 
-import heapq
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -29,15 +28,15 @@ class Filler:
 
     def __init__(self, classes: Classes, *, packed: bool) -> None:
         """Take the classes; ``packed`` counts tokens instead of cells."""
-        self.tops = classes.tops
+        # An empty sequence takes room too: it is a row of the states.
+        self.tops = [max(1, top) for top in classes.tops]
         self.stops = classes.stops
         self.sequences = classes.stops[-1]
         self._packed = packed
 
     def rows(self, place: int, budget: int) -> int:
         """Return how many sequences of a class fit; one always does."""
-        top = self.tops[place]
-        return max(1, budget // top) if top else self.sequences
+        return max(1, budget // self.tops[place])
 
     def cells(self, run: Run, budget: int) -> int:
         """Return how much of the budget each batch takes, at most all."""
@@ -60,6 +59,35 @@ class Filler:
                 yield Run(position, stop - position, 1)
                 position = stop
 
+    def fill_evenly(
+        self, position: int, budget: int, batches: int
+    ) -> list[tuple[int, int]]:
+        """Return the start and stop of so many batches, about equally full.
+
+        The first are filled up to the smallest budget for which no more
+        batches are needed, the others up to one less, which would need more
+        for all. A batch more of the former changes the number of all by one
+        at most, and so there is a number of them that gives the right one.
+
+        Args:
+            position: Where the first starts.
+            budget: Enough for so many batches.
+            batches: How many; there are fewer if the sequences are.
+        """
+        high = bisect_left(
+            range(budget),
+            1,
+            key=lambda less: int(self._count(position, less) <= batches),
+        )
+        full = self._expand(position, high)
+        starts = [*(start for start, _ in full), self.sequences]
+        kept = bisect_left(
+            range(len(full)),
+            1,
+            key=lambda j: int(j + self._count(starts[j], high - 1) <= batches),
+        )
+        return [*full[:kept], *self._expand(starts[kept], high - 1)]
+
     def _reach(self, place: int, position: int, budget: int) -> int:
         """Return where a batch ends that takes all the rest of a class."""
         if not self._packed:
@@ -68,54 +96,19 @@ class Filler:
         for top, stop in zip(
             self.tops[place:], self.stops[place:], strict=True
         ):
-            fit = budget // top if top else self.sequences
+            fit = budget // top
             if fit < stop - position:
                 return position + fit
             budget -= (stop - position) * top
             position = stop
         return position
 
-    def fill_evenly(
-        self, position: int, budget: int, batches: int
-    ) -> list[tuple[int, int]]:
-        """Return the start and stop of so many batches, about equally full.
+    def _count(self, position: int, budget: int) -> int:
+        return sum(run.batches for run in self.fill(position, budget))
 
-        Args:
-            position: Where the first starts.
-            budget: Enough for so many batches.
-            batches: How many; there are fewer if the sequences are.
-        """
-        low, high = 0, budget
-        while low < high:
-            middle = (low + high) // 2
-            if self._needs_more(position, middle, batches):
-                low = middle + 1
-            else:
-                high = middle
-        heap = [
-            self._rated(start, start + rows)
-            for first, rows, number in self.fill(position, high)
-            for start in range(first, first + rows * number, rows)
+    def _expand(self, position: int, budget: int) -> list[tuple[int, int]]:
+        return [
+            (start, start + rows)
+            for first, rows, batches in self.fill(position, budget)
+            for start in range(first, first + rows * batches, rows)
         ]
-        # The next smaller budget may take too many batches, this one too few.
-        heapq.heapify(heap)
-        while len(heap) < batches and heap[0][0] < 0:
-            _, start, stop = heap[0]
-            middle = (start + stop) // 2
-            heapq.heapreplace(heap, self._rated(start, middle))
-            heapq.heappush(heap, self._rated(middle, stop))
-        return sorted((start, stop) for _, start, stop in heap)
-
-    def _needs_more(self, position: int, budget: int, batches: int) -> bool:
-        for run in self.fill(position, budget):
-            batches -= run.batches
-            if batches < 0:
-                return True
-        return False
-
-    def _rated(self, start: int, stop: int) -> tuple[int, int, int]:
-        """Put the batch first that is the next to be halved, singles last."""
-        if stop - start == 1:
-            return 0, start, stop
-        top = self.tops[bisect_right(self.stops, start)]
-        return -(stop - start) * max(1, top), start, stop

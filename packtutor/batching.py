@@ -44,11 +44,12 @@ class BucketBatchSampler(Sampler[list[int]]):
 
     How random it is: sequences of equal length are shuffled, of 256 tokens or
     more also those of nearly equal length, less than 1% apart. The borders
-    between batches move by a random part of a batch. So who is in a batch
-    with whom changes with each epoch, but neighbours in length often meet
-    again, mostly so where an epoch has only ten or twenty batches. The order
-    of the batches is drawn without limits. It all follows from ``seed`` and
-    the epoch and is the same in every process, whatever it drew before.
+    between batches move by a random part of a batch, as far as that leaves
+    them about as full. So who is in a batch with whom changes with each
+    epoch, but neighbours in length often meet again; mostly so if few lengths
+    are equal and an epoch has only ten or twenty batches. The order of the
+    batches is drawn without limits. It all follows from ``seed`` and the
+    epoch and is the same in every process, whatever else that has drawn.
 
     On several processes, the batches that they hold at the same time are
     neighbours in length, so that none waits long for another. Each gets the
@@ -62,7 +63,8 @@ class BucketBatchSampler(Sampler[list[int]]):
         lengths: The length of each item of the data set, at least one.
         max_cells: The budget: what a batch may measure.
         measure: ``"padded"`` counts B times the longest of a batch,
-            ``"packed"`` the sum of its lengths.
+            ``"packed"`` the sum of its lengths. An empty sequence counts as
+            one of length 1.
         oversize: What becomes of a sequence longer than the budget:
             ``"alone"`` gives it a batch of its own, ``"error"`` refuses it.
         shuffle: Whether to shuffle. Otherwise each epoch has the same batches

@@ -259,12 +259,17 @@ warnings.filterwarnings("ignore", "Failed to initialize NumPy")
 import torch
 warnings.simplefilter("error")
 from packtutor import *
+from packtutor import pooling
 batch = Ragged.from_list([torch.arange(3.0), torch.arange(2.0)])
 batch = Ragged.from_packed(batch.to_packed())
 padded = batch.to_padded(padding_value=-1.0)
 assert Ragged.from_padded(padded, [3, 2]).values.tolist() == [0, 1, 2, 0, 1]
 assert mask_from_lengths([3, 2]).sum() == 5
 lstm = torch.nn.LSTM(1, 2)
+assert pooling.max(batch).tolist() == [2, 1]
+assert pooling.mean(batch).tolist() == [1, 0.5]
+assert len(list(BucketBatchSampler([3, 2, 1], max_cells=4))) == 2
+assert collate([(batch[0], 1)]).labels.tolist() == [1]
 batch = batch.apply(lambda x: x[:, None])
 one_by_one(lstm, batch)
 run_rnn(lstm, batch)
