@@ -28,7 +28,7 @@ class Classes(NamedTuple):
 
 
 def find_classes(lengths: Tensor) -> Classes:
-    """Sort int64 lengths (n,), at least one, into at most 7,297 classes."""
+    """Sort int64 lengths (n,), at least one, into at most 7,296 classes."""
     codes = torch.empty(lengths.shape, dtype=torch.int16)
     for part, block in zip(
         torch.split(codes, _BLOCK), torch.split(lengths, _BLOCK), strict=True
@@ -54,11 +54,8 @@ def find_classes(lengths: Tensor) -> Classes:
 def _codes(lengths: Tensor) -> Tensor:
     """Return a number (n,) that grows with the length, the same in a class.
 
-    A length of more than 8 bits is rounded up to 8 of them.
+    It holds how many bits a length has beyond 8, and the first 8.
     """
     bits = torch.frexp(lengths.double()).exponent.long()
     extra = (bits - _EXACT).clamp(min=0)
-    step = torch.ones_like(lengths) << extra
-    # Up to 2**63 - 1: adding step - 1 first could wrap around.
-    head = lengths // step + (lengths % step > 0)
-    return extra * (1 << _EXACT - 1) + head
+    return extra * (1 << _EXACT - 1) + (lengths >> extra)

@@ -136,12 +136,11 @@ class Cutter:
         for octave, shift, stop in zip(
             self._octaves, shifts, stops, strict=True
         ):
-            if position < stop:
-                rows = octave.ways * shift // _PARTS
-                for fewer in (rows // 2, rows - rows // 2):
-                    budget = self._budget - fewer * octave.top
-                    position = self._take(runs, position, budget, stop, 1)
-                position = self._take(runs, position, self._budget, stop)
+            rows = octave.ways * shift // _PARTS
+            for fewer in (rows // 2, rows - rows // 2):
+                budget = self._budget - fewer * octave.top
+                position = self._take(runs, position, budget, stop, 1)
+            position = self._take(runs, position, self._budget, stop)
         return runs
 
     def _take(

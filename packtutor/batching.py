@@ -187,13 +187,11 @@ class BucketBatchSampler(Sampler[list[int]]):
             del tokens
             starts, stops = starts.gather(1, dealt), stops.gather(1, dealt)
         steps = torch.arange(len(self))
-        column = self._rank
         if generator is not None:
             steps = torch.randperm(len(self), generator=generator)
-            columns = torch.randperm(self._processes, generator=generator)
-            column = int(columns[self._rank])
         steps = steps[self._done :]
-        return _read(order, starts[steps, column], stops[steps, column])
+        starts, stops = starts[steps, self._rank], stops[steps, self._rank]
+        return _read(order, starts, stops)
 
     @property
     def repeated(self) -> int:

@@ -16,6 +16,8 @@ from tolerances import assert_same
 from torch.utils.data import DataLoader, Dataset
 
 from packtutor import BucketBatchSampler, Ragged, collate
+from packtutor._classes import find_classes
+from packtutor._dealing import deal
 from packtutor.batching import LabelledBatch
 
 
@@ -466,6 +468,76 @@ def test_no_process_waits_long_for_another(kind):
     assert waiting <= 0.06 * working
 
 
+def test_smaller_steps_are_smaller_for_all_processes():
+    # Five batches of two, and from there on 20 a batch: the borders move, in
+    # whole steps.
+    lengths = [500] * 10 + [50] * 1500
+    for epoch in range(10):
+        found = read_all(lengths, 4, epoch, max_cells=1000)
+        uneven = []
+        for step in zip(*found, strict=True):
+            rows = sorted(len(batch) for batch in step)
+            if rows[-1] > rows[0] + 1:
+                uneven.append(rows)
+        assert len(uneven) == 1
+        assert uneven[0][0] <= 2  # where the long ones end
+
+
+def test_classes_are_of_nearly_equal_lengths():
+    lengths = [0, 1, 255, 256, 257, 511, 512, 515, 516, 2**40 + 1, 2**63 - 1]
+    lengths += [2**53 - 1, 2**53, 2**60 - 1, 2**60, 2**62 - 2**55]
+    classes = find_classes(torch.tensor(lengths))
+    assert classes.ranks.dtype == torch.int16
+    grouped = {}
+    for length, rank in zip(lengths, classes.ranks.tolist(), strict=True):
+        grouped.setdefault(rank, []).append(length)
+    ordered = [grouped[rank] for rank in sorted(grouped)]
+    assert classes.tops == [max(group) for group in ordered]
+    assert (
+        classes.stops == torch.tensor([*map(len, ordered)]).cumsum(0).tolist()
+    )
+    assert [n for group in ordered for n in sorted(group)[::-1]] == sorted(
+        lengths, reverse=True
+    )
+    for group in ordered:
+        assert max(group) - min(group) <= max(group) >> 7
+    assert [256, 257] in ordered
+    assert [512, 515] in ordered
+    assert [516] in ordered
+
+
+def test_many_lengths_are_read_in_blocks():
+    # Two blocks of 2**20, and a part of a third.
+    lengths = torch.arange(2**21 + 5) % 700
+    classes = find_classes(lengths)
+    counts = lengths.bincount().flip(0)
+    assert classes.tops[-256:] == list(range(255, -1, -1))
+    assert classes.stops[-256:] == counts.cumsum(0)[-256:].tolist()
+    assert torch.all(
+        torch.tensor(classes.tops)[classes.ranks.long()] >= lengths
+    )
+
+
+def test_dealing_by_hand():
+    # What differs by 3, 2 and 2 can come to differ by 1.
+    costs = torch.tensor([[4, 1], [5, 7], [1, 3]])
+    dealt = deal(costs)
+    assert dealt.sort(1).values.tolist() == [[0, 1]] * 3
+    assert sorted(costs.gather(1, dealt).sum(0).tolist()) == [10, 11]
+    assert deal(torch.tensor([[5, 2, 3]])).tolist() == [[0, 1, 2]]
+
+
+@given(st.integers(1, 40), st.integers(1, 7), st.integers(0, 9))
+def test_dealing_leaves_no_more_than_one_step_differs(steps, processes, seed):
+    costs = draw(steps * processes, 0, 100, seed).view(steps, processes)
+    dealt = deal(costs)
+    ranks = torch.arange(processes).expand(steps, -1)
+    assert torch.equal(dealt.sort(1).values, ranks)
+    shares = costs.gather(1, dealt).sum(0)
+    most = (costs.amax(1) - costs.amin(1)).max()
+    assert shares.max() - shares.min() <= most
+
+
 def test_more_processes_than_sequences():
     found = read_all([4, 2], 5, max_cells=8)
     everything = [batch for batches in found for batch in batches]
@@ -490,6 +562,17 @@ def test_sequences_that_fill_a_batch_each():
         lengths, max_cells=100, num_replicas=7, rank=0
     )
     assert (len(sampler), sampler.repeated) == (15, 0)
+
+
+def test_a_step_more_needs_no_sequence_twice():
+    # Two a batch: 51 steps would do. The last step has one sequence, and the
+    # last two have too few for the batches of three.
+    options = {"max_cells": 120, "num_replicas": 4, "rank": 0}
+    sampler = BucketBatchSampler([60] * 401, **options)
+    assert len(sampler) == 52
+    for epoch in range(8):
+        sampler.set_epoch(epoch)
+        assert sampler.repeated == 0
 
 
 def test_the_process_group_says_how_many_there_are(monkeypatch):
@@ -848,10 +931,19 @@ def test_the_hash_sees_each_length_and_its_place():
     swapped_back[[0, size]] = torch.tensor([7, 7]) + lengths[[0, size]]
     longer = lengths.clone()
     longer[-1] += 1
-    for variant in (lengths, lengths.flip(0), swapped, swapped_back, longer):
+    blocks = torch.cat([lengths[size : 2 * size], lengths[:size], longer[-3:]])
+    blocks[-1] -= 1
+    for variant in (
+        lengths,
+        lengths.flip(0),
+        swapped,
+        swapped_back,
+        longer,
+        blocks,
+    ):
         sampler = BucketBatchSampler(variant, max_cells=1000)
         seen.add(sampler.state_dict(0)["lengths_hash"])
-    assert len(seen) == 5
+    assert len(seen) == 6
 
 
 # collate.

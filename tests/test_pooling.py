@@ -93,6 +93,7 @@ def test_the_last_state_is_what_each_direction_ends_with(
     assert_close(found, expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*not supported with oneDNN:UserWarning")
 def test_the_last_state_of_a_projection(device):
     make_repeatable(0)
     lstm = nn.LSTM(3, 4, proj_size=2, bidirectional=True).to(device)
