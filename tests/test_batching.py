@@ -565,14 +565,25 @@ def test_sequences_that_fill_a_batch_each():
 
 
 def test_a_step_more_needs_no_sequence_twice():
-    # Two a batch: 51 steps would do. The last step has one sequence, and the
+    # Two a batch: 201 steps would do. The last step has one sequence, and the
     # last two have too few for the batches of three.
     options = {"max_cells": 120, "num_replicas": 4, "rank": 0}
-    sampler = BucketBatchSampler([60] * 401, **options)
-    assert len(sampler) == 52
+    sampler = BucketBatchSampler([60] * 1601, **options)
+    assert len(sampler) == 202
     for epoch in range(8):
         sampler.set_epoch(epoch)
         assert sampler.repeated == 0
+
+
+def test_no_batch_is_much_smaller_than_the_others():
+    sampler = BucketBatchSampler([10] * 30_050, max_cells=1000)
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        sizes = sorted(len(batch) for batch in sampler)
+        # Three share what is left; two are moved by half a batch at most.
+        assert sizes[0] >= 33
+        assert sizes[3] >= 50
+        assert sizes[5] == 100
 
 
 def test_the_process_group_says_how_many_there_are(monkeypatch):
