@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from packtutor import _places
+from packtutor._checks import add_up
 from packtutor._filling import Filler, Run
 
 # A shift is this many parts of a step.
@@ -23,10 +24,10 @@ _MANY_STEPS = 50
 # so a smaller part of them is filled than one would think.
 _LEAST_FILL = 0.92
 # Of few steps some cuts pad more than others. The first is taken of so many
-# that has at most so many times the cells of the best.
+# that has at most so many thousandths more cells than the best.
 _FEW_STEPS = 200
 _TRIES = 32
-_EXCESS = 1.003
+_EXCESS = 3
 
 
 class Cuts(NamedTuple):
@@ -94,7 +95,8 @@ class Cutter:
         shifts = torch.randint(_PARTS, (tries, octaves), generator=generator)
         cuts = [self._cut(several) for several in shifts.tolist()]
         cells = [self._count_cells(cut) for cut in cuts]
-        most = _EXCESS * min(cells)
+        # In integers, so that all processes choose the same.
+        most = min(cells) * (1000 + _EXCESS) // 1000
         return cuts[[count <= most for count in cells].index(True)]
 
     def _cut(self, shifts: list[int]) -> Cuts:
@@ -187,12 +189,11 @@ class Cutter:
                 rows = more
         return octaves
 
-    def _count_cells(self, cuts: Cuts) -> float:
+    def _count_cells(self, cuts: Cuts) -> int:
         ends = torch.tensor(self._filler.stops)
         places = torch.searchsorted(ends, cuts.starts, right=True)
         tops = torch.tensor(self._filler.tops)[places]
-        rows = cuts.stops - cuts.starts
-        return float((rows.double() * tops.double()).sum())
+        return add_up((cuts.stops - cuts.starts) * tops)
 
     def _has_room(self, runs: list[Run]) -> bool:
         """Tell whether one step more leaves the batches full enough."""
