@@ -40,8 +40,8 @@ class BucketBatchSampler(Sampler[list[int]]):
 
     For ``DataLoader(dataset, batch_sampler=sampler, collate_fn=collate)``. A
     batch has as many sequences as fit, so that batches cost about the same:
-    many short ones, or a few long ones. On average they are more than 90% full,
-    mostly, if several of the longest sequences fit into one and an epoch has
+    many short ones, or a few long ones. Mostly they are more than 90% full on
+    average, if several of the longest sequences fit into one and an epoch has
     twenty or more. Every index comes once an epoch.
 
     How random it is: sequences of equal length are shuffled, of 256 tokens or
