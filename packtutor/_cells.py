@@ -18,6 +18,7 @@ from torch import Tensor, split
 from torch.nn.functional import linear
 
 States = tuple[Tensor, ...]
+_RELU_BACK = torch.ops.aten.threshold_backward.grad_input
 
 
 class Weights(NamedTuple):
@@ -85,16 +86,19 @@ def rnn_back(
 ) -> Shares:
     """Carry the gradients ``grown`` (B + N, H) of h back; see ``_Walk``."""
     (output,) = record.results
-    if mode == "RNN_TANH":
-        slopes = 1 - output.square()
-    else:  # at a NaN the slope is 1, as in PyTorch
-        slopes = (output <= 0).logical_not_().to(output.dtype)
     gradient = _Walk(grown[0], sizes)
-    rows = split(slopes, sizes)
+    if mode == "RNN_TANH":
+        gates = 1 - output.square()  # the slopes
+    else:
+        gates = torch.empty_like(output)
+    rows, h = split(gates, sizes), split(output, sizes)
     for t in gradient.steps:
-        rows[t].mul_(gradient.own[t])
+        if mode == "RNN_TANH":
+            rows[t].mul_(gradient.own[t])
+        else:  # a product with 0 would make a NaN of an infinite gradient
+            _RELU_BACK(gradient.own[t], h[t], 0, grad_input=rows[t])
         gradient.before[t].addmm_(rows[t], weights.hidden)
-    return Shares(slopes, slopes)
+    return Shares(gates, gates)
 
 
 def gru(
@@ -120,7 +124,9 @@ def gru(
         torch.addmm(shift, before, hidden, out=product[t])
         r_and_z[t].add_(added[t]).sigmoid_()
         n[t].addcmul_(r[t], fresh[t]).tanh_()
-        torch.lerp(n[t], before, z[t], out=rows[t])
+        # Not lerp, which makes a NaN of an infinite h.
+        torch.sub(before, n[t], out=rows[t])
+        torch.addcmul(n[t], z[t], rows[t], out=rows[t])
     return Record((output,), (gates, theirs))
 
 

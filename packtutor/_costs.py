@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from torch import nn
@@ -81,12 +82,18 @@ def find_rates(
         constants = _WRITTEN_OUT[kind]
     else:
         constants = _LOOP[kind, training]
-    cells, weights = _count(rnn)
+    width = _GATES[rnn.mode] * rnn.hidden_size
+    return _scale(constants, *_count(rnn), width)
+
+
+@functools.lru_cache(64)
+def _scale(
+    constants: _Constants, cells: int, weights: int, width: int
+) -> Rates:
     call, step, token, _ = (
         fixed * cells + each * weights / 1000
         for fixed, each in zip(*constants, strict=True)
     )
-    width = _GATES[rnn.mode] * rnn.hidden_size
     drag = constants.fixed.drag * cells * width / 1000
     return Rates(call, step, token, drag)
 

@@ -21,6 +21,7 @@ from packtutor import _places
 from packtutor._layout import Layout, Part
 
 States = tuple[Tensor, ...]
+Shape = tuple[int, ...]
 
 _KERNELS: dict[str, Callable[..., Any]] = {
     "LSTM": torch.lstm,
@@ -29,6 +30,7 @@ _KERNELS: dict[str, Callable[..., Any]] = {
     "RNN_RELU": torch.rnn_relu,
 }
 
+_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 _LSTM = 2  # as the fused kernel counts the modes
 # PyTorch's own, for models that it compiles and freezes; not in each build.
 _LAY_OUT = getattr(torch.ops.mkldnn, "_reorder_mkldnn_rnn_layer_weight", None)
@@ -65,7 +67,7 @@ def read_cells(rnn: nn.RNNBase) -> list[Cell]:
     return [
         Cell(
             rnn.mode,
-            [getattr(rnn, name) for name in names],
+            [getattr(rnn, name) for name, _ in names],
             rnn.bias,
             rnn.training,
         )
@@ -73,29 +75,47 @@ def read_cells(rnn: nn.RNNBase) -> list[Cell]:
     ]
 
 
-def name_weights(rnn: nn.RNNBase) -> list[list[str]]:
-    """Return the names of the weights of each cell."""
+def name_weights(rnn: nn.RNNBase) -> list[list[tuple[str, Shape]]]:
+    """Return the names and shapes that the weights of each cell must have."""
     return _name_weights(
+        rnn.mode,
+        rnn.input_size,
+        rnn.hidden_size,
+        rnn.proj_size,
         rnn.num_layers,
         bidirectional=rnn.bidirectional,
         bias=rnn.bias,
-        projected=rnn.proj_size > 0,
     )
 
 
-@functools.cache
+@functools.lru_cache(64)
 def _name_weights(
-    layers: int, *, bidirectional: bool, bias: bool, projected: bool
-) -> list[list[str]]:
-    kinds = ["weight_ih", "weight_hh"]
-    kinds += ["bias_ih", "bias_hh"] if bias else []
-    kinds += ["weight_hr"] if projected else []
+    mode: str,
+    features: int,
+    size: int,
+    projected: int,
+    layers: int,
+    *,
+    bidirectional: bool,
+    bias: bool,
+) -> list[list[tuple[str, Shape]]]:
     ends = ["", "_reverse"] if bidirectional else [""]
-    return [
-        [f"{kind}_l{layer}{end}" for kind in kinds]
-        for layer in range(layers)
-        for end in ends
-    ]
+    width, state = size * _GATES[mode], projected or size
+    found = []
+    for layer in range(layers):
+        kinds: dict[str, Shape] = {
+            "weight_ih": (width, len(ends) * state if layer else features),
+            "weight_hh": (width, state),
+        }
+        if bias:
+            kinds |= {"bias_ih": (width,), "bias_hh": (width,)}
+        if projected:
+            kinds["weight_hr"] = projected, size
+        found += [
+            [(f"{kind}_l{layer}{end}", kinds[kind]) for kind in kinds]
+            for end in ends
+        ]
+    return found
 
 
 def fuses(dtype: torch.dtype) -> bool:
@@ -149,10 +169,11 @@ def run_rectangle(
         output, states = run_packed([cell], data.flatten(0, 1), sizes, states)
         return output.view(*data.shape[:2], -1), states
     if cell.ready is not None:
+        # This operation reads its tensors as if they were contiguous.
         output, *final, _ = torch.ops.aten.mkldnn_rnn_layer(
-            data,
+            data.contiguous(),
             *cell.ready,
-            *states,
+            *(state.contiguous() for state in states),
             *(False, [], _LSTM),  # forwards
             states[1].shape[2],
             *(1, cell.bias),  # layer
@@ -251,6 +272,7 @@ def _make_ready(cell: Cell, calls: int) -> Cell:
         calls < 2
         or _LAY_OUT is None
         or not fuses(weights[0].dtype)
+        or not all(weight.numel() for weight in weights)
         or torch.compiler.is_compiling()
     ):
         return cell
@@ -258,12 +280,12 @@ def _make_ready(cell: Cell, calls: int) -> Cell:
     if not cell.bias:
         biases = [weights[0].new_zeros(weights[0].shape[0])] * 2
     first, second = _LAY_OUT(
-        weights[0].detach(),
-        weights[1].detach(),
+        weights[0].contiguous(),
+        weights[1].contiguous(),
         weights[1].shape[1],
         *(False, cell.bias, False),  # forwards, time first
     )
-    ready = [first, second, *(bias.detach() for bias in biases)]
+    ready = [first, second, *(bias.contiguous() for bias in biases)]
     return cell._replace(ready=ready)
 
 

@@ -56,26 +56,28 @@ class _ThroughTime(torch.autograd.Function):
             record = _cells.gru(data, starts, weights, sizes)
         else:
             record = _cells.rnn(data, starts, weights, sizes, cell.mode)
-        ctx.cell, ctx.batch_sizes, ctx.count = cell, batch_sizes, count
+        # A list: the caller's tensor may be another when the way back starts.
+        ctx.cell, ctx.sizes, ctx.count = cell, sizes, count
         ctx.given = len(tensors)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *record.results, *record.kept)
         lasts = _places.lasts(batch_sizes)
-        return record.results[0], *(
+        # A copy: the caller may write into the outputs, the way back reads.
+        return record.results[0].clone(), *(
             table.index_select(0, lasts)[None] for table in record.results
         )
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         """Return the gradients of the tensors."""
-        tensors = ctx.saved_tensors[: ctx.given]
-        results = ctx.saved_tensors[ctx.given :]
-        if torch.is_grad_enabled():
-            # For a derivative of this one, autograd has to see the steps.
-            found = _differentiate(ctx, tensors, gradients)
-        else:
-            record = Record(results[: ctx.count], results[ctx.count :])
-            with torch.autocast("cpu", enabled=False):
+        saved = ctx.saved_tensors  # once: hooks count how often
+        tensors, results = saved[: ctx.given], saved[ctx.given :]
+        with torch.autocast("cpu", enabled=False):
+            if torch.is_grad_enabled() or any(map(_is_batched, gradients)):
+                # For a derivative of this one, autograd has to see the steps.
+                found = _differentiate(ctx, tensors, gradients)
+            else:
+                record = Record(results[: ctx.count], results[ctx.count :])
                 found = _go_back(ctx, tensors, record, gradients)
         return None, None, None, *found
 
@@ -87,12 +89,11 @@ def _go_back(
     gradients: tuple[Tensor | None, ...],
 ) -> list[Tensor | None]:
     """Return the gradients of the tensors, those of the tokens if wanted."""
-    cell, batch_sizes = ctx.cell, ctx.batch_sizes
+    cell, sizes, rows = ctx.cell, ctx.sizes, ctx.sizes[0]
+    batch_sizes = torch.tensor(sizes, device="cpu")
     data, starts, weights = _take_apart(cell, ctx.count, tensors)
-    sizes = batch_sizes.tolist()
-    rows = sizes[0]
     # Each token's predecessor, where the initial states stand before them.
-    earlier = torch.arange(rows, rows + data.shape[0])
+    earlier = torch.arange(rows, rows + data.shape[0], device="cpu")
     earlier -= torch.repeat_interleave(
         torch.cat([batch_sizes[:1], batch_sizes[:-1]]), batch_sizes
     )
@@ -137,11 +138,25 @@ def _differentiate(
     tensors: tuple[Tensor, ...],
     gradients: tuple[Tensor | None, ...],
 ) -> list[Tensor | None]:
-    """Return the same gradients with a graph, through PyTorch's own run."""
-    wanted = ctx.needs_input_grad[3:]
-    cell = ctx.cell._replace(weights=list(tensors[1 + ctx.count :]))
-    states = tensors[1 : 1 + ctx.count]
-    output, finals = run_packed([cell], tensors[0], ctx.batch_sizes, states)
+    """Return the same gradients with a graph, through PyTorch's own run.
+
+    The run starts from views of the tensors, where its gradients stop: else
+    they would go on to what the tensors were made of, and a tensor that is
+    given twice would get its whole gradient twice.
+    """
+    wanted, create = ctx.needs_input_grad[3:], torch.is_grad_enabled()
+    with torch.enable_grad():
+        views = [
+            _as_source(tensor) if want else tensor
+            for tensor, want in zip(tensors, wanted, strict=True)
+        ]
+        cell = ctx.cell._replace(weights=views[1 + ctx.count :])
+        output, finals = run_packed(
+            [cell],
+            views[0],
+            torch.tensor(ctx.sizes, device="cpu"),
+            tuple(views[1 : 1 + ctx.count]),
+        )
     results = [
         (result, gradient)
         for result, gradient in zip((output, *finals), gradients, strict=True)
@@ -149,13 +164,29 @@ def _differentiate(
     ]
     found = torch.autograd.grad(
         [result for result, _ in results],
-        [tensor for tensor, want in zip(tensors, wanted, strict=True) if want],
+        [view for view, want in zip(views, wanted, strict=True) if want],
         [gradient for _, gradient in results],
-        create_graph=True,
+        create_graph=create,
         allow_unused=True,
     )
     rest = iter(found)
     return [next(rest) if want else None for want in wanted]
+
+
+def _as_source(tensor: Tensor) -> Tensor:
+    """Return a view that gradients can be asked for."""
+    if not tensor.requires_grad:  # it did when the run was recorded
+        tensor = tensor.detach().requires_grad_()
+    return tensor.view_as(tensor)
+
+
+def _is_batched(gradient: Tensor | None) -> bool:
+    """Tell whether many gradients come at once, which cannot be written to."""
+    asked: Any = torch._C._functorch  # noqa: SLF001
+    return gradient is not None and bool(
+        asked.is_batchedtensor(gradient)
+        or asked.is_legacy_batchedtensor(gradient)
+    )
 
 
 def _take_apart(

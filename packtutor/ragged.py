@@ -31,7 +31,7 @@ from packtutor._checks import (
     read_alike,
     short,
 )
-from packtutor._storage import as_fill, take_rows, write_rows
+from packtutor._storage import as_fill, put_rows, take_rows, write_rows
 from packtutor.packed import order_from_packed
 
 
@@ -366,9 +366,9 @@ class Ragged:
             tensor([2, 3, 4, 5, 6])
 
         Cost:
-            O(N), one write. On a GPU it waits for the device once, as
-            PyTorch's ``pad_packed_sequence`` does: the lengths live on the
-            CPU.
+            O(N), one gather or one write. On a GPU it waits for the device
+            once, as PyTorch's ``pad_packed_sequence`` does: the lengths live
+            on the CPU.
 
         Source:
             Chapter 5.
@@ -381,9 +381,7 @@ class Ragged:
             packed.batch_sizes,
             data.shape[0],
         )
-        # A write, whose gradient is one gather.
-        values = write_rows(torch.empty_like(data), places, data)
-        return _trusted(values, lengths)
+        return _trusted(put_rows(data, places), lengths)
 
     def to_packed(self) -> PackedSequence:
         """Reorder the tokens by time, as PyTorch's recurrent networks want.

@@ -30,6 +30,7 @@ from tolerances import (
 from torch import nn
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
+from torch.utils.checkpoint import checkpoint
 
 from packtutor import Plan, Ragged, one_by_one, plan_run, run_rnn
 from packtutor.nn import convert
@@ -1105,3 +1106,242 @@ def test_a_compiled_network_trains():
     found = torch.autograd.grad(loss(compiled), lstm.parameters())
     wanted = torch.autograd.grad(loss(run_rnn), lstm.parameters())
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+# --- the written way back, among other parts of a graph ---------------------
+
+
+def carried(run, rnn, batch):
+    """The loss of two pieces of text, the state carried over."""
+    loss, state = 0, None
+    for _ in range(2):
+        output, state = run(rnn, batch, state)
+        loss = loss + output.values.square().mean()
+    return loss
+
+
+def called_twice(run, rnn, batch):
+    output, _ = run(rnn, batch, None)
+    again, _ = run(rnn, output.apply(lambda rows: rows[:, :3]), None)
+    return again.values.square().mean()
+
+
+def started_from_its_tokens(run, rnn, batch):
+    count = len(parts_of(make_state(rnn, 3)))
+    start = batch.values[:3].sum(1).view(1, 3, 1).expand(1, 3, 4)
+    output, _ = run(rnn, batch, pair((start,) * count))
+    return output.values.square().mean()
+
+
+def fed_with_its_weights(run, rnn, batch):
+    def mix(rows):
+        return rows @ rnn.weight_ih_l0[:3]
+
+    output, _ = run(rnn, batch.apply(mix), None)
+    return output.values.square().mean()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM"])
+@pytest.mark.parametrize(
+    "make_loss",
+    [carried, called_twice, started_from_its_tokens, fed_with_its_weights],
+)
+def test_gradients_within_a_larger_graph(make_loss, name, create_graph, tied):
+    sizes = [4, 3, 2]
+    found = []
+    for run in (run_with(force("bptt", [], sizes)), run_packed):
+        rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+        if tied:
+            rnn.bias_hh_l0 = rnn.bias_ih_l0
+        rnn.weight_hh_l0.register_hook(lambda gradient: 3 * gradient)
+        loss = make_loss(run, rnn, batch)
+        sources = [batch.values, *rnn.parameters()]
+        first = torch.autograd.grad(loss, sources, create_graph=create_graph)
+        found.append(list(first))
+        if create_graph:
+            total = sum(gradient.square().sum() for gradient in first)
+            found[-1] += torch.autograd.grad(total, sources)
+    for ours, theirs in zip(*found, strict=True):
+        assert_exact(ours, theirs)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM projected"])
+def test_the_written_way_back_can_be_checkpointed(name, reentrant):
+    sizes = [4, 3, 2]
+    rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+    plan = force("bptt", [], sizes)
+
+    def run(values):
+        return run_rnn(rnn, Ragged(values, sizes), plan=plan)[0].values
+
+    found = []
+    for output in (
+        run(batch.values),
+        checkpoint(run, batch.values, use_reentrant=reentrant),
+    ):
+        rnn.zero_grad()
+        batch.values.grad = None
+        output.square().sum().backward()
+        grown = [batch.values, *rnn.parameters()]
+        found.append([tensor.grad.clone() for tensor in grown])
+    for one, other in zip(*found, strict=True):
+        assert_exact(one, other)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_many_gradients_at_once(name):
+    sizes = [3, 1]
+    rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+    plan = force("bptt", [], sizes)
+    found = []
+    for way in (plan, force("torch", [], sizes)):
+        output, _ = run_rnn(rnn, batch, plan=way)
+        rows = torch.eye(output.values.numel(), dtype=torch.float64)
+        found.append(
+            torch.autograd.grad(
+                output.values,
+                [batch.values, *rnn.parameters()],
+                rows.view(-1, *output.values.shape),
+                is_grads_batched=True,
+            )
+        )
+    for ours, theirs in zip(*found, strict=True):
+        assert_exact(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM"])
+def test_what_the_caller_changes_before_the_way_back(name):
+    sizes = [4, 3, 2]
+    values = make_batch(sizes).to_packed().data.requires_grad_()
+    found = []
+    for plan in (force("bptt", [], sizes), force("torch", [], sizes)):
+        rnn = make_network(name)
+        steps = torch.tensor([3, 3, 2, 1])
+        output, _ = run_rnn(rnn, PackedSequence(values, steps), plan=plan)
+        output.data.mul_(2)
+        steps.copy_(torch.tensor([4, 3, 1, 1]))
+        for weight in rnn.parameters():
+            weight.requires_grad_(False)
+        loss = output.data.square().sum()
+        found += [
+            torch.autograd.grad(loss, values, create_graph=True)[0],
+            torch.autograd.grad(loss, values)[0],
+        ]
+    for gradient in found[1:]:
+        assert_exact(found[0], gradient)
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "GRU", "LSTM"])
+@pytest.mark.parametrize("place", ["state", "gradient"])
+def test_infinities_on_the_written_way(name, place):
+    sizes = [3, 2]
+    rnn = make_network(name)
+    hx = make_state(rnn, 2)
+    if place == "state":
+        for part in parts_of(hx):
+            part[:, 1] = torch.inf
+    found = []
+    for plan in (force("bptt", [], sizes), force("torch", [], sizes)):
+        batch = make_batch(sizes).apply(leaves_of)
+        output, _ = run_rnn(rnn, batch, hx, plan=plan)
+        grown = torch.ones_like(output.values)
+        if place == "gradient" and name != "GRU":
+            grown[-1] = torch.inf
+        found.append(
+            [
+                output.values,
+                torch.autograd.grad(output.values, batch.values, grown)[0],
+            ]
+        )
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, equal_nan=True)
+
+
+# --- the fused kernel, called with weights laid out once --------------------
+
+
+@pytest.mark.parametrize("layout", ["ragged", "packed"])
+@pytest.mark.parametrize(
+    "part",
+    ["weight_ih_l0", "weight_hh_l0", "data", "h_0", "c_0", "bias_ih_l0"],
+)
+def test_tensors_may_have_gaps(part, layout):
+    sizes = [9, 9, 7, 5, 5, 2]
+    lstm = make_network("LSTM", dtype=torch.float32)
+    batch = make_batch(sizes, dtype=torch.float32)
+    states = dict(zip(["h_0", "c_0"], make_state(lstm, 6), strict=True))
+    states = {name: state.float() for name, state in states.items()}
+
+    def spread(tensor):
+        wide = tensor.new_zeros(*tensor.shape[:-1], 2 * tensor.shape[-1])
+        wide[..., ::2] = tensor
+        return wide[..., ::2]
+
+    if part == "data":
+        batch = batch.apply(spread)
+    elif part in states:
+        states[part] = states[part][:, :1].expand(1, 6, 4)
+    else:
+        weight = getattr(lstm, part)
+        setattr(lstm, part, nn.Parameter(spread(weight.detach())))
+    hx = states["h_0"], states["c_0"]
+    given = batch
+    if layout == "packed":
+        data = spread(batch.to_packed().data)
+        given = PackedSequence(data, batch.to_packed().batch_sizes)
+    with torch.no_grad():
+        expected, (h_n, c_n) = run_packed(lstm, batch, hx)
+        for cuts in ([5, 7], [2, 5], [1, 2, 5, 7]):
+            plan = force("slabs", cuts, sizes)
+            output, ours = run_rnn(lstm, given, hx, plan=plan)
+            if layout == "packed":
+                output = Ragged.from_packed(output)
+            assert_exact(output.values, expected.values)
+            assert_exact(ours[0], h_n)
+            assert_exact(ours[1], c_n)
+
+
+def test_a_network_without_features_in_float32():
+    lstm = make_network("LSTM", dtype=torch.float32)
+    lstm.input_size = 0
+    lstm.weight_ih_l0 = nn.Parameter(torch.zeros(16, 0))
+    sizes = [3, 3, 3, 1]
+    batch = Ragged(torch.zeros(10, 0), sizes)
+    with torch.no_grad():
+        expected, _ = run_rnn(lstm, batch, plan=force("torch", [], sizes))
+        output, _ = run_rnn(lstm, batch, plan=force("slabs", [1, 2], sizes))
+    assert_exact(output.values, expected.values)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
+def test_forward_derivatives_are_refused_not_zero():
+    sizes = [9, 9, 5, 5]
+    lstm = make_network("LSTM", dtype=torch.float32)
+    batch = make_batch(sizes, dtype=torch.float32)
+    plan = force("slabs", [2, 5], sizes)
+    weights = {f"rnn.{k}": v.detach() for k, v in lstm.named_parameters()}
+
+    def run(weights):
+        return torch.func.functional_call(
+            Runner(lstm, plan), weights, (batch,)
+        )[0].values
+
+    ones = {name: torch.ones_like(w) for name, w in weights.items()}
+    with pytest.raises(NotImplementedError, match="forward AD"):
+        torch.func.jvp(run, (weights,), (ones,))
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "LSTM projected"])
+@pytest.mark.parametrize(
+    "part", ["weight_ih_l0", "weight_hh_l0", "bias_hh_l0"]
+)
+def test_weights_of_a_wrong_shape_are_named(name, part):
+    rnn = make_network(name)
+    shape = list(getattr(rnn, part).shape)
+    shape[-1] += 1
+    setattr(rnn, part, nn.Parameter(torch.zeros(shape, dtype=torch.float64)))
+    with pytest.raises(ValueError, match=rf"rnn.{part} has shape \(.*; it m"):
+        run_rnn(rnn, X)
