@@ -67,15 +67,14 @@ class InsertExplorer(SphinxTransform):
 
     default_priority = 500  # before the pictures of a page are collected
 
-    def apply(self, **kwargs: Any) -> None:
+    def apply(self, **kwargs: Any) -> None:  # noqa: ARG002 (as docutils has it)
         """Append it, and warn if the section has got another name."""
         heading = IN_SECTIONS.get(self.env.docname)
         if heading is None:
             return
-        for section in self.document.findall(nodes.section):
-            title = section.next_node(nodes.title)
-            if title is not None and title.astext() == heading:
-                section += make_explorer()
+        for title in self.document.findall(nodes.title):
+            if title.astext() == heading:
+                title.parent.append(make_explorer())
                 return
         LOGGER.warning(
             "packing_explorer.py: no section %r",

@@ -1,6 +1,7 @@
 // The packing explorer: a reader's own documents, padded, sorted and packed.
-// Its numbers are PyTorch's: tests/site/browse_explorer.py compares them.
-// Text of the reader goes into the page as text only, never as HTML.
+// Its numbers are PyTorch's: tests/site/browse_explorer.py compares them. What
+// a reader types, or a link brings, goes into the page as text, never as HTML.
+// book/_ext/packing_explorer.html has the elements that are filled in here.
 "use strict";
 
 (() => {
@@ -9,7 +10,7 @@
 
   const DOCS = "on your mark\nget set\ngo";
   const MOST = 200; // documents, and words of each
-  const LINK = 1_000_000; // letters of an address that every browser takes
+  const LINK = 1_000_000; // letters; Firefox's addresses have 2 ** 20 at most
 
   // --- the batch -----------------------------------------------------------
 
@@ -68,7 +69,17 @@
     const cells = rows * steps;
     const tokens = data.length;
     return {
-      docs, ids, lengths, order, back, rows, steps, sizes, data, cells, tokens,
+      docs,
+      ids,
+      lengths,
+      order,
+      back,
+      rows,
+      steps,
+      sizes,
+      data,
+      cells,
+      tokens,
       notes,
       starts: running(sizes),
       padding: cells ? (cells - tokens) / cells : 0,
@@ -94,6 +105,11 @@
     const shown = list.slice(0, most).join(", ");
     const rest = list.length - most;
     return rest > 0 ? `${shown}, ... ${comma(rest)} more` : shown;
+  };
+
+  const brief = (word) => {
+    const letters = [...word.slice(0, 80)].slice(0, 40).join("");
+    return letters === word ? word : `${letters}…`;
   };
 
   const summary = ({ rows, tokens, cells, padding, notes }) => {
@@ -122,23 +138,27 @@
         "time."
       );
     const alive = batch.order.slice(0, batch.sizes[step]);
-    const words = alive.slice(0, 7).map((doc) => batch.docs[doc][step]);
-    words.length = alive.length; // some() counts those that it leaves out
-    const gone = alive.filter((doc) => batch.lengths[doc] === step + 1);
-    const names = gone.map((doc) => `seq ${doc}`);
-    const end = gone.length
-      ? ` Then ${some(names, 6)} ${gone.length > 1 ? "drop" : "drops"} out: ` +
-        `${gone.length > 1 ? "their states are" : "its state is"} final.`
-      : " No row drops out.";
+    const words = alive.map((doc) => brief(batch.docs[doc][step]));
+    const gone = alive
+      .filter((doc) => batch.lengths[doc] === step + 1)
+      .map((doc) => `seq ${doc}`);
+    const rows = alive.length > 1 ? `${alive.length} rows` : "row";
+    const [drop, final] =
+      gone.length > 1
+        ? ["drop", "their states are final"]
+        : ["drops", "its state is final"];
     return (
       `t=${step}: batch_sizes[${step}] is ${alive.length}. The LSTM reads ` +
-      `${count(alive.length, "word")}, ${some(words, 6)}, and updates the ` +
-      `first ${count(alive.length, "row")} of its state.${end}`
+      `${count(alive.length, "word")} (${some(words, 6)}) and updates the ` +
+      `first ${rows} of its state. ` +
+      (gone.length
+        ? `Then ${some(gone, 6)} ${drop} out: ${final}.`
+        : "No row drops out.")
     );
   };
 
   const places = ({ docs, ids, back, starts }, [doc, step]) =>
-    `${docs[doc][step]}: id ${ids[doc][step]}, word ${step} of seq ${doc}. ` +
+    `${brief(docs[doc][step])}: id ${ids[doc][step]}, word ${step} of seq ${doc}. ` +
     `padded[${doc}, ${step}], sorted[${back[doc]}, ${step}], ` +
     `packed column ${step} row ${back[doc]}, ` +
     `data[${starts[step] + back[doc]}].`;
@@ -149,7 +169,8 @@
   // a cell, place the way back; gaps counts those before a column; read gives
   // the columns of a step of the LSTM, from and to.
   const makeGrids = (batch) => {
-    const { lengths, order, back, rows, steps, sizes, starts, tokens } = batch;
+    const { lengths, order, back, rows, steps, sizes, starts } = batch;
+    const { cells, tokens } = batch;
     const stepOf = sizes.flatMap((size, step) => Array(size).fill(step));
     const known = (doc, step) => (step < lengths[doc] ? [doc, step] : null);
     const rectangle = { rows, columns: steps, head: (step) => `t=${step}` };
@@ -163,7 +184,7 @@
     return {
       padded: {
         ...rectangle,
-        about: `${count(batch.cells, "cell")}, ${count(batch.cells - tokens, "pad")}`,
+        about: `${count(cells, "cell")}, ${count(cells - tokens, "pad")}`,
         pads: true,
         seq: (row) => row,
         token: known,
@@ -205,7 +226,7 @@
   };
 
   // Pixels: the names of the rows, a line of text, a word's cell.
-  const LABEL = 46;
+  const LABEL = 50;
   const FOOTED = 76;
   const LINE = 20;
   const HIGH = 34;
@@ -219,8 +240,8 @@
   const pen = document.createElement("canvas").getContext("2d");
   const widthOf = (text) => pen.measureText(text).width;
   const shorten = (word, width) => {
-    if (word.length < 40 && widthOf(word) <= width) return word;
-    const letters = [...word.slice(0, 80)];
+    if (widthOf(word) <= width) return word;
+    const letters = [...word];
     while (letters.length > 1 && widthOf(`${letters.join("")}…`) > width)
       letters.pop();
     return `${letters.join("")}…`;
@@ -241,7 +262,7 @@
   const HATCH = "url(#pe-hatch)";
 
   const shownWord = ({ docs, ids }, grid, [doc, step]) =>
-    String(grid.ids ? ids[doc][step] : docs[doc][step]);
+    grid.ids ? String(ids[doc][step]) : brief(docs[doc][step]);
 
   // How large the cells are, and where they stand.
   const measure = (grid, batch, room) => {
@@ -254,7 +275,7 @@
         batch.docs[doc].map((_, step) => shownWord(batch, grid, [doc, step])),
       );
       const widest = Math.max(...texts.map(widthOf));
-      wide = Math.round(Math.min(WIDE, Math.max(NARROW, widest + 16)));
+      wide = Math.round(Math.min(WIDE, Math.max(NARROW, widest + 12)));
       high = HIGH;
     } else if (grid.seq) {
       wide = Math.min(12, Math.max(2, wide));
@@ -281,7 +302,7 @@
     });
     if (!token) return draw("g", {}, box);
     const cell = draw("g", { style: colour(token[0], batch.rows) }, box);
-    const word = shorten(shownWord(batch, grid, token), wide - 10);
+    const word = shorten(shownWord(batch, grid, token), wide - 8);
     const middle = top + high / 2 + (grid.number ? 4 : 0);
     cell.append(
       draw("text", { class: "pe-word", x: left + wide / 2, y: middle }, word),
@@ -345,7 +366,9 @@
       const middle = x(column) + wide / 2;
       return [
         name("", middle, LINE / 2, grid.head(column)),
-        ...(grid.foot ? [name("pe-size", middle, below, grid.foot(column))] : []),
+        ...(grid.foot && words
+          ? [name("pe-size", middle, below, grid.foot(column))]
+          : []),
       ];
     });
     if (grid.foot && words)
@@ -380,7 +403,7 @@
       "svg",
       {
         width: right + (words ? 2 : LINE),
-        height: bottom + (grid.foot || !grid.seq ? LINE + 4 : 4),
+        height: bottom + (words && (grid.foot || !grid.seq) ? LINE + 4 : 8),
         role: "grid",
         "aria-label": `${name}: ${grid.about}`,
         "aria-rowcount": grid.rows,
@@ -470,12 +493,8 @@
       end > scroll + room ? end - room : Math.min(scroll, start);
     const right = part.x + part.width + GAP;
     const bottom = part.y + part.height + LINE;
-    box.scrollLeft = fit(
-      box.scrollLeft,
-      part.x - LABEL,
-      right,
-      box.clientWidth,
-    );
+    const left = part.x - LABEL;
+    box.scrollLeft = fit(box.scrollLeft, left, right, box.clientWidth);
     box.scrollTop = fit(box.scrollTop, part.y - LINE, bottom, box.clientHeight);
   };
 
@@ -522,7 +541,7 @@
   };
 
   const showLayouts = () => {
-    const held = document.activeElement.closest("[data-layout]");
+    const held = document.activeElement?.closest("[data-layout]");
     pen.font = `14px ${getComputedStyle(root).fontFamily}`;
     width = root.clientWidth;
     views = {};
