@@ -7,12 +7,12 @@ import random
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import torch
-from conftest import SITE
 from playwright.sync_api import Browser, Page, expect
 from torch.nn.utils.rnn import (
     PackedSequence,
@@ -664,11 +664,11 @@ def test_a_link_brings_text_and_no_html(page: Page, address: str) -> None:
 # --- the page -------------------------------------------------------------
 
 
-def test_it_is_loaded_where_it_stands_and_nowhere_else() -> None:
+def test_it_is_loaded_where_it_stands_and_nowhere_else(site: Path) -> None:
     for name in ("packing_explorer.js", "packing_explorer.css"):
         having = [
-            path.relative_to(SITE).as_posix()
-            for path in SITE.rglob("*.html")
+            path.relative_to(site).as_posix()
+            for path in site.rglob("*.html")
             if f"_static/{name}" in path.read_text(encoding="utf-8")
         ]
         assert sorted(having) == [CHAPTER, FRONT]
