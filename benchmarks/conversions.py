@@ -33,6 +33,8 @@ FLOORS = {
     "to_padded": "fill and write",
 }
 TORCH = {
+    "to_packed": "pack_sequence",
+    "from_packed": "unpack_sequence",
     "from_list, to_packed": "pack_sequence",
     "from_packed, to_list": "unpack_sequence",
 }
@@ -75,9 +77,10 @@ def measure_conversions(
 
 def _ways(batch: Batch, values: Tensor, *, padded: bool) -> Ways:
     seqs = list(torch.split(values, batch.lengths))
-    ragged = Ragged(values, batch.lengths)
+    lengths = torch.tensor(batch.lengths)
+    ragged = Ragged(values, lengths)
     # PyTorch leaves the order of ties open, so that the places are ours.
-    there = Ragged(torch.arange(len(values)), batch.lengths).to_packed().data
+    there = Ragged(torch.arange(len(values)), lengths).to_packed().data
     back = there.argsort()
     packed = ragged.to_packed()
     ways: Ways = {
@@ -103,7 +106,7 @@ def _ways(batch: Batch, values: Tensor, *, padded: bool) -> Ways:
         return empty.index_copy_(0, places, values)
 
     return ways | {
-        "from_padded": lambda: Ragged.from_padded(table, batch.lengths),
+        "from_padded": lambda: Ragged.from_padded(table, lengths),
         "gather from padded": lambda: flat.index_select(0, places),
         "to_padded": ragged.to_padded,
         "fill and write": fill_and_write,
@@ -130,7 +133,9 @@ def _rows(found: Any) -> Tensor:
 
 
 def _tokens(found: Any) -> Tensor:
-    """Return the tokens of a list or a packed batch, in the list's order."""
+    """Return the tokens of a batch in sequence order."""
+    if isinstance(found, Ragged):
+        return found.values
     return torch.cat(
         found if isinstance(found, list) else unpack_sequence(found)
     )

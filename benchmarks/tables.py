@@ -115,10 +115,14 @@ def _memory(result: dict[str, Any]) -> str:
     head = ["case", "run", *(f"{way}, MiB" for way in ways)]
     table = markdown([*head, "to padded", "bytes a token"], rows)
     small = result["small_batches"]
-    grown = ", ".join(number(level) for level in small["growth_mib"])
+    grown = [
+        (way, *(number(level) for level in levels))
+        for way, levels in small["growth_mib"].items()
+    ]
+    tenths = [f"{tenth} tenths, MiB" for tenth in range(2, 11)]
     return (
-        f"{table}\n\nGrowth over {small['batches']:,} small batches, MiB "
-        f"after each tenth but the first: {grown}"
+        f"{table}\n\nGrowth over {small['batches']:,} small batches since the "
+        f"end of the first tenth:\n\n{markdown(['way', *tenths], grown)}"
     )
 
 

@@ -1,7 +1,9 @@
 """Variable-length sequences in PyTorch: what the library itself lacks."""
 
 from packtutor import nn as nn
+from packtutor import pooling as pooling
 from packtutor._plans import Plan
+from packtutor.batching import BucketBatchSampler, collate
 from packtutor.cost import (
     Cost,
     CostComparison,
@@ -22,6 +24,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DOCS",
+    "BucketBatchSampler",
     "Cost",
     "CostComparison",
     "Plan",
@@ -31,6 +34,7 @@ __all__ = [
     "__version__",
     "check_model",
     "check_packed",
+    "collate",
     "dot_cost",
     "lengths_from_mask",
     "make_repeatable",

@@ -218,7 +218,7 @@ def slabs(plan: Plan, lengths: Lengths) -> Figure:
 
 def _name_slabs(plan: Plan) -> str:
     """Say what a frame is, and how much of all is pads."""
-    name = {"torch": "call", "pieces": "piece", "slabs": "slab"}[plan.route]
+    name = {"torch": "call", "bptt": "call", "slabs": "slab"}[plan.route]
     share = f", {plan.padding_fraction:.0%} pads"
     return count(len(plan.slabs), name) + share * (plan.route == "slabs")
 

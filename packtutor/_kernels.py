@@ -9,6 +9,7 @@ parametrisations see what they always see.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from packtutor import _places
 from packtutor._layout import Layout, Part
 
 States = tuple[Tensor, ...]
+Shape = tuple[int, ...]
 
 _KERNELS: dict[str, Callable[..., Any]] = {
     "LSTM": torch.lstm,
@@ -28,6 +30,10 @@ _KERNELS: dict[str, Callable[..., Any]] = {
     "RNN_RELU": torch.rnn_relu,
 }
 
+_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+_LSTM = 2  # as the fused kernel counts the modes
+# PyTorch's own, for models that it compiles and freezes; not in each build.
+_LAY_OUT = getattr(torch.ops.mkldnn, "_reorder_mkldnn_rnn_layer_weight", None)
 # What closes a gate: far above all that ordinary weights produce, and far
 # enough below the largest float32.
 _CLOSED = 1e30
@@ -42,12 +48,15 @@ class Cell(NamedTuple):
             the projection's weight if there is one; see ``name_weights``.
         bias: Whether there are biases.
         train: As ``nn.Module.training``; there is no dropout in here.
+        ready: The weights of an LSTM as its fused kernel wants them, where
+            nothing is recorded; else None.
     """
 
     mode: str
     weights: list[Tensor]
     bias: bool
     train: bool
+    ready: list[Tensor] | None = None
 
 
 def read_cells(rnn: nn.RNNBase) -> list[Cell]:
@@ -58,7 +67,7 @@ def read_cells(rnn: nn.RNNBase) -> list[Cell]:
     return [
         Cell(
             rnn.mode,
-            [getattr(rnn, name) for name in names],
+            [getattr(rnn, name) for name, _ in names],
             rnn.bias,
             rnn.training,
         )
@@ -66,17 +75,55 @@ def read_cells(rnn: nn.RNNBase) -> list[Cell]:
     ]
 
 
-def name_weights(rnn: nn.RNNBase) -> list[list[str]]:
-    """Return the names of the weights of each cell."""
-    kinds = ["weight_ih", "weight_hh"]
-    kinds += ["bias_ih", "bias_hh"] if rnn.bias else []
-    kinds += ["weight_hr"] if rnn.proj_size else []
-    ends = ["", "_reverse"] if rnn.bidirectional else [""]
-    return [
-        [f"{kind}_l{layer}{end}" for kind in kinds]
-        for layer in range(rnn.num_layers)
-        for end in ends
-    ]
+def name_weights(rnn: nn.RNNBase) -> list[list[tuple[str, Shape]]]:
+    """Return the names and shapes that the weights of each cell must have."""
+    return _name_weights(
+        rnn.mode,
+        rnn.input_size,
+        rnn.hidden_size,
+        rnn.proj_size,
+        rnn.num_layers,
+        bidirectional=rnn.bidirectional,
+        bias=rnn.bias,
+    )
+
+
+@functools.lru_cache(64)
+def _name_weights(
+    mode: str,
+    features: int,
+    size: int,
+    projected: int,
+    layers: int,
+    *,
+    bidirectional: bool,
+    bias: bool,
+) -> list[list[tuple[str, Shape]]]:
+    ends = ["", "_reverse"] if bidirectional else [""]
+    width, state = size * _GATES[mode], projected or size
+    found = []
+    for layer in range(layers):
+        kinds: dict[str, Shape] = {
+            "weight_ih": (width, len(ends) * state if layer else features),
+            "weight_hh": (width, state),
+        }
+        if bias:
+            kinds |= {"bias_ih": (width,), "bias_hh": (width,)}
+        if projected:
+            kinds["weight_hr"] = projected, size
+        found += [
+            [(f"{kind}_l{layer}{end}", kinds[kind]) for kind in kinds]
+            for end in ends
+        ]
+    return found
+
+
+def fuses(dtype: torch.dtype) -> bool:
+    """Tell whether PyTorch has a fused kernel for an LSTM of this on a CPU."""
+    one_dnn: Any = torch.backends.mkldnn  # its types lag behind
+    return dtype == torch.float32 and bool(
+        one_dnn.is_available() and one_dnn.enabled
+    )
 
 
 def run_packed(
@@ -105,6 +152,13 @@ def run_packed(
     return output, tuple(final)
 
 
+def records(cell: Cell, data: Tensor, states: States) -> bool:
+    """Tell whether PyTorch records this run, for gradients."""
+    return torch.is_grad_enabled() and any(
+        tensor.requires_grad for tensor in (data, *states, *cell.weights)
+    )
+
+
 def run_rectangle(
     cell: Cell, data: Tensor, states: States
 ) -> tuple[Tensor, States]:
@@ -114,6 +168,18 @@ def run_rectangle(
         sizes = torch.full((data.shape[0],), data.shape[1])
         output, states = run_packed([cell], data.flatten(0, 1), sizes, states)
         return output.view(*data.shape[:2], -1), states
+    if cell.ready is not None:
+        # This operation reads its tensors as if they were contiguous.
+        output, *final, _ = torch.ops.aten.mkldnn_rnn_layer(
+            data.contiguous(),
+            *cell.ready,
+            *(state.contiguous() for state in states),
+            *(False, [], _LSTM),  # forwards
+            states[1].shape[2],
+            *(1, cell.bias),  # layer
+            *(False, False, False),  # one direction, time first, no training
+        )
+        return output, tuple(final)
     output, *final = _KERNELS[cell.mode](
         data,
         states if cell.mode == "LSTM" else states[0],
@@ -130,11 +196,15 @@ def run_slabs(
     cell: Cell, data: Tensor, batch_sizes: Tensor, states: States, plan: Layout
 ) -> tuple[Tensor, States]:
     """Run packed tokens (N, E) slab by slab; results as ``run_packed``."""
-    if all(part.cells is None for part in plan.parts):
-        return _carry(cell, cell, data, states, plan)
-    output, (_, memory) = _carry(
-        cell, _with_closing_column(cell), data, states, plan
-    )
+    open_parts = sum(part.cells is not None for part in plan.parts)
+    closing = _with_closing_column(cell) if open_parts else cell
+    if not records(cell, data, states):
+        cell = _make_ready(cell, len(plan.parts) - open_parts)
+        closing = _make_ready(closing, open_parts)
+    output, finals = _carry(cell, closing, data, states, plan)
+    if not open_parts:
+        return output, finals
+    memory = finals[1]
     final = output.index_select(0, plan.lasts)[None], memory
     return output, _repair(cell, data, batch_sizes, states, final)
 
@@ -183,20 +253,40 @@ def _run_part(
     cell: Cell, closing: Cell, data: Tensor, states: States, part: Part
 ) -> tuple[Tensor, States]:
     """Run one slab over its packed tokens; return an output for each."""
-    # PyTorch warns when it runs a projection as a rectangle in float32.
-    projected = len(cell.weights) == (5 if cell.bias else 3)
-    if not part.rectangular or projected:
-        return run_packed([cell], data, part.steps, states)
     size = part.slab.stop - part.slab.start, part.slab.rows, -1
-    if part.cells is None or part.sources is None:
+    if part.cells is None:
         output, states = run_rectangle(cell, data.view(size), states)
         return output.flatten(0, 1), states
-    # A row of zeros stands for all pads, a column of ones marks them.
-    table = nn.functional.pad(data, (0, 1, 0, 1))
-    table[-1, -1] = 1
-    block = table.index_select(0, part.sources).view(size)
-    output, states = run_rectangle(closing, block, states)
+    # Pads are rows of zeros; a column of ones marks them.
+    block = data.new_zeros(size[0] * size[1], data.shape[1] + 1)
+    block[:, -1] = 1
+    block.index_copy_(0, part.cells, nn.functional.pad(data, (0, 1)))
+    output, states = run_rectangle(closing, block.view(size), states)
     return output.flatten(0, 1).index_select(0, part.cells), states
+
+
+def _make_ready(cell: Cell, calls: int) -> Cell:
+    """Lay the weights out for the fused kernel once, not at each call."""
+    weights = cell.weights
+    if (
+        calls < 2
+        or _LAY_OUT is None
+        or not fuses(weights[0].dtype)
+        or not all(weight.numel() for weight in weights)
+        or torch.compiler.is_compiling()
+    ):
+        return cell
+    biases = weights[2:]
+    if not cell.bias:
+        biases = [weights[0].new_zeros(weights[0].shape[0])] * 2
+    first, second = _LAY_OUT(
+        weights[0].contiguous(),
+        weights[1].contiguous(),
+        weights[1].shape[1],
+        *(False, cell.bias, False),  # forwards, time first
+    )
+    ready = [first, second, *(bias.contiguous() for bias in biases)]
+    return cell._replace(ready=ready)
 
 
 def _with_closing_column(cell: Cell) -> Cell:

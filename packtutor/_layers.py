@@ -9,10 +9,12 @@ from packtutor._kernels import (
     Cell,
     States,
     can_freeze,
+    records,
     run_packed,
     run_slabs,
 )
-from packtutor._layout import lay_out, mirror
+from packtutor._layout import Layout, lay_out, mirror
+from packtutor._through_time import run_through_time
 
 
 def run_in_one_call(
@@ -41,18 +43,18 @@ def run_by_layers(
     batch_sizes: Tensor,
     states: States,
     *,
-    slabs: tuple[tuple[int, int, int], ...],
-    padded: bool,
+    slabs: tuple[tuple[int, int, int], ...] | None,
 ) -> tuple[Tensor, States]:
-    """Run the packed batch (N, E) layer by layer over slabs.
+    """Run the packed batch (N, E) layer by layer: over slabs, if there are.
 
     Between two layers the tokens stand as PyTorch packs them, so that dropout
     draws the same mask for the same seed. A backward direction is a forward
     one over reversed sequences.
     """
-    # Weights that no column can shut off leave the slabs as they are, ragged.
-    padded = padded and all(can_freeze(cell) for cell in cells)
-    plan = lay_out(slabs, batch_sizes, padded=padded)
+    plan = None
+    # Weights may be so large that no column can shut a pad off.
+    if slabs is not None and all(can_freeze(cell) for cell in cells):
+        plan = lay_out(slabs, batch_sizes)
     turned = mirror(batch_sizes) if rnn.bidirectional else None
     directions = 1 if turned is None else 2
     finals: list[States] = []
@@ -66,7 +68,7 @@ def run_by_layers(
             forth = data
             if turned is not None and direction:
                 forth = data.index_select(0, turned)
-            output, final = run_slabs(
+            output, final = _run_cell(
                 cells[number], forth, batch_sizes, start, plan
             )
             if turned is not None and direction:
@@ -75,3 +77,18 @@ def run_by_layers(
             finals.append(final)
         data = outputs[0] if directions == 1 else torch.cat(outputs, 1)
     return data, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
+
+
+def _run_cell(
+    cell: Cell,
+    data: Tensor,
+    batch_sizes: Tensor,
+    states: States,
+    plan: Layout | None,
+) -> tuple[Tensor, States]:
+    """Run one layer in one direction."""
+    if plan is not None:
+        return run_slabs(cell, data, batch_sizes, states, plan)
+    if records(cell, data, states):
+        return run_through_time(cell, data, batch_sizes, states)
+    return run_packed([cell], data, batch_sizes, states)

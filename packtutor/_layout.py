@@ -17,19 +17,12 @@ class Part(NamedTuple):
     Args:
         slab: Its steps and rows.
         tokens: How many tokens it has; they follow those of the slab before.
-        steps: Its batch sizes.
-        rectangular: Whether it is a rectangle, pads included.
         cells: (tokens,), the cell of each token; None if there is no pad.
-        sources: (cells of the slab,), the token of each cell, and for a pad
-            the number of tokens; None likewise.
     """
 
     slab: Slab
     tokens: int
-    steps: Tensor
-    rectangular: bool
     cells: Tensor | None
-    sources: Tensor | None
 
 
 class Layout(NamedTuple):
@@ -45,12 +38,9 @@ class Layout(NamedTuple):
 
 
 def lay_out(
-    runs: tuple[tuple[int, int, int], ...],
-    batch_sizes: Tensor,
-    *,
-    padded: bool,
+    runs: tuple[tuple[int, int, int], ...], batch_sizes: Tensor
 ) -> Layout:
-    """Place the tokens of a packed batch; ``padded`` fills the slabs up."""
+    """Place the tokens of a packed batch; the slabs are filled up."""
     slabs = [Slab(*run) for run in runs]
     stops = [slab.stop for slab in slabs]
     places = _places.starts(batch_sizes)
@@ -64,14 +54,11 @@ def lay_out(
         batch_sizes[[stop - 1 for stop in stops]].tolist(),
         strict=True,
     ):
-        cells = sources = None
-        if padded and remaining < slab.rows:
-            real = (ranks[: slab.rows] < steps[:, None]).flatten()
-            cells = real.nonzero()[:, 0]
-            sources = steps.new_full((real.numel(),), tokens)
-            sources[cells] = torch.arange(tokens, device=steps.device)
-        rectangular = padded or remaining == slab.rows
-        parts.append(Part(slab, tokens, steps, rectangular, cells, sources))
+        cells = None
+        if remaining < slab.rows:
+            real = ranks[: slab.rows] < steps[:, None]
+            cells = real.flatten().nonzero()[:, 0]
+        parts.append(Part(slab, tokens, cells))
     return Layout(parts, places[lengths - 1] + ranks)
 
 

@@ -14,6 +14,9 @@ from packtutor._storage import take_rows
 from packtutor.packed import check_fields, check_order
 from packtutor.ragged import Ragged
 
+# To ask so few whether they are in order takes less time than to reorder.
+_FEW = 64
+
 
 class Packing(NamedTuple):
     """The packed form of the sequences that are not empty.
@@ -50,8 +53,16 @@ class OpenedPacked:
         self.sequences = int(batch.batch_sizes[0])
 
     def pack(self) -> Packing:
-        """Return the fields."""
-        return Packing(*self.batch[:3], None)
+        """Return the fields; no order if it is the caller's."""
+        data, batch_sizes, order, _ = self.batch
+        if (
+            order is not None
+            and self.sequences < _FEW
+            and order.device.type == "cpu"
+            and order.tolist() == list(range(self.sequences))
+        ):
+            order = None
+        return Packing(data, batch_sizes, order, None)
 
     def close(self, output: Tensor) -> PackedSequence:
         """Return the type that came in, in the same order."""
@@ -76,18 +87,14 @@ class OpenedRows:
     def pack(self) -> Packing:
         """Sort by length, ties in order, and go through the tokens by time."""
         device = self.values.device
-        order = self.lengths.argsort(descending=True, stable=True)
-        batch_sizes = _places.batch_sizes(self.lengths)
-        ranks, steps = _places.rows_and_steps(
-            batch_sizes.to(device), self.values.shape[0]
-        )[::-1]
-        begins = _places.starts(self.lengths)[order].to(device)
-        tokens = begins[ranks] + steps
+        order, batch_sizes, places = _places.pack(
+            self.lengths, self.values.shape[0], device
+        )
         return Packing(
-            take_rows(self.values, tokens),
+            take_rows(self.values, places),
             batch_sizes,
             order.to(device),
-            tokens,
+            places,
         )
 
     def close(self, output: Tensor) -> Ragged | Tensor:

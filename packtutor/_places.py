@@ -7,10 +7,33 @@ works on all tokens at once.
 
 from __future__ import annotations
 
+from itertools import accumulate
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from packtutor._checks import Side
+
+# Below this number of tokens lists are faster than tensors, on the CPU.
+_FEW = 256
+# From this number of rows a step on, a call for each step is faster, there,
+# than what reads and writes N places several times.
+_MANY = 256
+
+
+class Sorting(NamedTuple):
+    """How sequences are packed, on the CPU but for the places.
+
+    Args:
+        order: (B,), the sequences, longest first, ties in order.
+        batch_sizes: (T,).
+        places: (N,), for each packed token its place in sequence order.
+    """
+
+    order: Tensor
+    batch_sizes: Tensor
+    places: Tensor
 
 
 def starts(counts: Tensor) -> Tensor:
@@ -23,8 +46,72 @@ def starts(counts: Tensor) -> Tensor:
 def rows_and_steps(lengths: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
     """Return, for each of N tokens in sequence order, its i and its t."""
     rows = torch.repeat_interleave(lengths, output_size=tokens)
-    steps = torch.arange(tokens, device=lengths.device)
-    return rows, steps - starts(lengths)[rows]
+    return rows, progressions(torch.zeros_like(lengths), lengths, 1, tokens)
+
+
+def progressions(
+    firsts: Tensor, lengths: Tensor, step: int, tokens: int
+) -> Tensor:
+    """Return firsts[i] + step * t (N,) for each token t of each sequence i.
+
+    One running sum: it goes on by ``step``, and jumps where a sequence ends.
+    """
+    jumps = firsts.clone()
+    jumps[1:] -= firsts[:-1] + step * lengths[:-1]
+    jumps[:1] -= step
+    # Empty sequences at the end jump where no token is any more.
+    result = torch.full(
+        (tokens + 1,), step, dtype=lengths.dtype, device=lengths.device
+    )
+    result.index_add_(0, starts(lengths)[:-1], jumps)
+    return result.cumsum_(0)[:tokens]
+
+
+def pack(lengths: Tensor, tokens: int, device: torch.device) -> Sorting:
+    """Return how to pack sequences (B,); the empty ones have no place."""
+    if tokens + lengths.numel() < _FEW and device.type == "cpu":
+        return _pack_few(lengths.tolist())
+    order = lengths.argsort(descending=True, stable=True)
+    sizes = batch_sizes(lengths)
+    begins = starts(lengths)[order].to(device)
+    return Sorting(order, sizes, places_of_packed(begins, sizes, tokens))
+
+
+def places_of_packed(
+    begins: Tensor, batch_sizes: Tensor, tokens: int
+) -> Tensor:
+    """Return, for each packed token (N,), its place in sequence order.
+
+    ``begins`` (B,) says where each sequence starts there, longest first.
+    """
+    if begins.device.type == "cpu" and tokens >= _MANY * batch_sizes.numel():
+        places = begins.new_empty(tokens)
+        sizes = batch_sizes.tolist()
+        for step, part in enumerate(torch.split(places, sizes)):
+            torch.add(begins[: sizes[step]], step, out=part)
+        return places
+    steps, ranks = rows_and_steps(batch_sizes.to(begins.device), tokens)
+    return begins[ranks].add_(steps)
+
+
+def _pack_few(lengths: list[int]) -> Sorting:
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    begins = [0, *accumulate(lengths)]
+    begins = [begins[row] for row in order]
+    longest_first = [lengths[row] for row in order]
+    steps = range(longest_first[0] if order else 0)
+    sizes = [sum(length > step for length in lengths) for step in steps]
+    places = [
+        begin + step
+        for step, size in enumerate(sizes)
+        for begin in begins[:size]
+    ]
+    return Sorting(
+        *(
+            torch.tensor(numbers, dtype=torch.int64, device="cpu")
+            for numbers in (order, sizes, places)
+        )
+    )
 
 
 def batch_sizes(lengths: Tensor) -> Tensor:
@@ -40,6 +127,12 @@ def sorted_lengths(batch_sizes: Tensor) -> Tensor:
     ending = (batch_sizes - following).flip(0)
     descending = torch.arange(steps, 0, -1, device=batch_sizes.device)
     return torch.repeat_interleave(descending, ending)
+
+
+def lasts(batch_sizes: Tensor) -> Tensor:
+    """Return the packed place (B,) of each sequence's last token."""
+    ranks = torch.arange(int(batch_sizes[0]), device=batch_sizes.device)
+    return starts(batch_sizes)[sorted_lengths(batch_sizes) - 1] + ranks
 
 
 def invert(permutation: Tensor) -> Tensor:
@@ -60,10 +153,11 @@ def cells(
     side: Side,
 ) -> Tensor:
     """Return the flat place (N,) of each token in a padded batch."""
-    tokens = int(lengths.sum())
-    count = lengths.numel()
+    tokens, count = int(lengths.sum()), lengths.numel()
     lengths = lengths.to(device)
-    rows, places = rows_and_steps(lengths, tokens)
+    rows = torch.arange(count, device=device)
+    along, across = (1, steps) if batch_first else (count, 1)
+    firsts = rows * across
     if side == "left":
-        places = places + (steps - lengths)[rows]
-    return rows * steps + places if batch_first else places * count + rows
+        firsts += (steps - lengths) * along
+    return progressions(firsts, lengths, along, tokens)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from packtutor._costs import SET_UP, Rates, find_rates
+from packtutor._costs import SHORT, find_rates, set_up_us
+from packtutor._kernels import fuses
 from packtutor._networks import casts, computing_type
-from packtutor._slabs import (
-    Slab,
-    Stretches,
-    cut_into_pieces,
-    cut_into_rectangles,
-)
-
-_ONE_DNN: Any = torch.backends.mkldnn  # its types lag behind
+from packtutor._slabs import Slab, Stretches, cut_into_rectangles
 
 
 class Plan(NamedTuple):
@@ -26,15 +20,17 @@ class Plan(NamedTuple):
     Three routes lead to the same result:
 
     - ``"torch"``: PyTorch's own packed run, in one call.
-    - ``"pieces"``: PyTorch's packed kernel on a few time steps after the
-      other, without a pad. A long backward pass is then no longer quadratic.
+    - ``"bptt"``: backpropagation through time, written out. It takes the
+      time steps one by one, as PyTorch's packed run, but what they have in
+      common at once. A long backward pass is then no longer quadratic.
     - ``"slabs"``: for an LSTM without projection, PyTorch's padded kernel on
       rectangles. The few pads change nothing: a marker shuts them off.
 
     Args:
         route: One of the three.
         slabs: The runs of time steps, in order: (first step, the step after
-            the last, sequences alive at the first).
+            the last, sequences alive at the first). The first two routes
+            have one.
         tokens: N, the number of tokens.
         cells: How many cells are computed, N and the pads.
         time_ms: What the run is expected to take where the constants were
@@ -107,34 +103,25 @@ def choose(
     best = Plan("torch", whole, tokens, tokens, time_us / 1000)
     # A GPU has a packed kernel of its own. Autocast picks the type of a
     # result by the kernel, so that there the kernel has to stay the same.
-    if (
-        device.type != "cpu"
-        or casts(device.type)
-        or time_us < SET_UP[training]
-    ):
+    if device.type != "cpu" or casts(device.type) or time_us < SHORT[training]:
         return best
     fused = has_fused_kernel(rnn, computing_type(dtype, device))
-    if not (fused or training):
-        return best
-    stretches = find()
+    if fused and rows * steps == tokens:
+        return best  # PyTorch finds out by itself that there is no pad
     if fused:
-        rates = find_rates(rnn, fused=True, training=training)
-        other = _in_rectangles(rates, stretches, tokens)
+        other = _in_rectangles(rnn, find(), tokens, training=training)
+    elif training and not dtype.is_complex:
+        rates = find_rates(rnn, written_out=True)
+        time_us = rates.call + rates.step * steps + rates.token * tokens
+        other = Plan("bptt", whole, tokens, tokens, time_us / 1000)
     else:
-        other = _in_pieces(loop, stretches, tokens)
-    cells = rnn.num_layers * (2 if rnn.bidirectional else 1)
-    set_up = cells * SET_UP[training] / 1000
-    other = other._replace(time_ms=other.time_ms + set_up)
+        return best
     return min(best, other, key=lambda plan: plan.time_ms)
 
 
 def has_fused_kernel(rnn: nn.RNNBase, dtype: torch.dtype) -> bool:
     """Tell whether PyTorch runs a rectangle of this on a CPU in one kernel."""
-    return (
-        can_fill_up(rnn)
-        and dtype == torch.float32
-        and bool(_ONE_DNN.is_available() and _ONE_DNN.enabled)
-    )
+    return can_fill_up(rnn) and fuses(dtype)
 
 
 def can_fill_up(rnn: nn.RNNBase) -> bool:
@@ -151,16 +138,21 @@ def check_plan(
             f"plan is of type {type(plan).__name__}; it must be a Plan, as "
             f"plan_run returns it"
         )
-    if plan.route not in ("torch", "pieces", "slabs"):
+    if plan.route not in ("torch", "bptt", "slabs"):
         raise ValueError(
-            f"plan.route is {plan.route!r}; it must be 'torch', 'pieces' or "
+            f"plan.route is {plan.route!r}; it must be 'torch', 'bptt' or "
             f"'slabs'"
         )
     device = data.device
     if plan.route == "slabs" and (not can_fill_up(rnn) or data.is_complex()):
         raise ValueError(
             "plan.route is 'slabs'; only an LSTM of real numbers without "
-            "proj_size can shut pads off: use 'pieces'"
+            "proj_size can shut pads off: use 'bptt'"
+        )
+    if plan.route == "bptt" and data.is_complex():
+        raise ValueError(
+            "plan.route is 'bptt'; only real numbers are "
+            "written out: use 'torch'"
         )
     if plan.route != "torch" and (device.type != "cpu" or casts(device.type)):
         where = "under autocast" if device.type == "cpu" else f"on {device}"
@@ -225,21 +217,13 @@ def _check_form(plan: Plan) -> None:
             )
 
 
-def _in_rectangles(rates: Rates, stretches: Stretches, tokens: int) -> Plan:
+def _in_rectangles(
+    rnn: nn.RNNBase, stretches: Stretches, tokens: int, *, training: bool
+) -> Plan:
+    rates = find_rates(rnn, fused=True, training=training)
     slabs = cut_into_rectangles(stretches, rates.call, rates.step, rates.token)
     cells = sum((stop - start) * rows for start, stop, rows in slabs)
     time_us = rates.call * len(slabs) + rates.token * cells
     time_us += rates.step * stretches.ends[-1]
+    time_us += set_up_us(rnn, training=training)
     return Plan("slabs", tuple(slabs), tokens, cells, time_us / 1000)
-
-
-def _in_pieces(loop: Rates, stretches: Stretches, tokens: int) -> Plan:
-    slabs = cut_into_pieces(stretches, loop.call, loop.drag)
-    ends = set(stretches.ends)
-    time_us = loop.call * len(slabs) + loop.token * tokens
-    time_us += loop.step * stretches.ends[-1]
-    for start, stop, rows in slabs:
-        # Within a stretch there is no drag; elsewhere this is a little high.
-        if not ends.isdisjoint(range(start + 1, stop)):
-            time_us += loop.drag * rows * (stop - start) ** 2
-    return Plan("pieces", tuple(slabs), tokens, tokens, time_us / 1000)

@@ -1,13 +1,12 @@
 """Cut a packed batch into runs of time steps.
 
 Sequences are sorted by length, longest first: at each step the first n are
-alive. A slab is a run of steps. Where n changes within it, the slab is either
-filled up with pads to a rectangle, or stays ragged.
+alive. A slab is a run of steps. Where n changes within it, the slab is filled
+up with pads to a rectangle.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import NamedTuple
 
@@ -94,27 +93,6 @@ def cut_into_rectangles(
         )
         i = first - 1
     return slabs[::-1]
-
-
-def cut_into_pieces(
-    stretches: Stretches, call: float, drag: float
-) -> list[Slab]:
-    """Return slabs that stay ragged, each short enough for its backward pass.
-
-    There each step costs ``drag`` for each token of its slab: PyTorch makes a
-    gradient as large as the slab for every step. With n sequences alive, s
-    steps cost ``call / s + drag * n * s`` a step, least at the s used here. A
-    stretch of that length or more is a rectangle and has no such cost.
-    """
-    slabs, start = [], 0
-    total = stretches.ends[-1]
-    for end, rows in zip(*stretches, strict=True):
-        steps = max(1, math.ceil(math.sqrt(call / (drag * rows))))
-        while start < end:
-            stop = end if end - start >= steps else min(start + steps, total)
-            slabs.append(Slab(start, stop, rows))
-            start = stop
-    return slabs
 
 
 def _at(line: tuple[float, float, int], time: float) -> float:

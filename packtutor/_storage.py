@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from packtutor._checks import as_int, short
+from packtutor._places import invert
 
 # The others have no kernel for a gather or a write, at least in one dimension;
 # their bits move just as well.
@@ -26,6 +27,7 @@ _WITH_KERNELS = {
     torch.complex64,
     torch.complex128,
 }
+_WIDE = 32  # bytes
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -44,6 +46,19 @@ def write_rows(target: Tensor, places: Tensor, values: Tensor) -> Tensor:
         return target.index_copy_(0, places, values)
     target.view(bits).index_copy_(0, places, values.view(bits))
     return target
+
+
+def put_rows(values: Tensor, places: Tensor) -> Tensor:
+    """Return rows (N, *) with values[i] at places[i], a permutation.
+
+    Wide rows are gathered by the inverse permutation, which takes less time
+    than to write them; the gradient of a write is the gather.
+    """
+    recorded = values.requires_grad and torch.is_grad_enabled()
+    width = values.element_size() * math.prod(values.shape[1:])
+    if recorded or width < _WIDE:
+        return write_rows(torch.empty_like(values), places, values)
+    return take_rows(values, invert(places))
 
 
 def _as_bits(values: Tensor) -> torch.dtype | None:

@@ -28,9 +28,10 @@ from packtutor._checks import (
     as_side,
     as_tensor,
     check_alike,
+    read_alike,
     short,
 )
-from packtutor._storage import as_fill, take_rows, write_rows
+from packtutor._storage import as_fill, put_rows, take_rows, write_rows
 from packtutor.packed import order_from_packed
 
 
@@ -195,11 +196,14 @@ class Ragged:
                 "seqs is empty; it must have at least one sequence, which "
                 "gives the batch its dtype and shape"
             )
-        for index, seq in enumerate(seqs):
-            as_tensor(seq, f"seqs[{index}]")
-        check_alike(seqs, "seqs")
-        lengths = [seq.shape[0] for seq in seqs]
-        return _trusted(torch.cat(seqs), as_lengths(lengths))
+        lengths = read_alike(seqs)
+        if lengths is None:
+            for index, seq in enumerate(seqs):
+                as_tensor(seq, f"seqs[{index}]")
+            check_alike(seqs, "seqs")
+            lengths = tuple(seq.shape[0] for seq in seqs)
+        counted = torch.tensor(lengths, dtype=torch.int64, device="cpu")
+        return _trusted(torch.cat(seqs), counted)
 
     def to_list(self) -> list[Tensor]:
         """Return the sequences, views of the values.
@@ -362,22 +366,22 @@ class Ragged:
             tensor([2, 3, 4, 5, 6])
 
         Cost:
-            O(N), one gather. On a GPU it waits for the device once, as
-            PyTorch's ``pad_packed_sequence`` does: the lengths live on the
-            CPU.
+            O(N), one gather or one write. On a GPU it waits for the device
+            once, as PyTorch's ``pad_packed_sequence`` does: the lengths live
+            on the CPU.
 
         Source:
             Chapter 5.
         """
-        columns = order_from_packed(packed)
+        columns, data = order_from_packed(packed), packed.data
         lengths = _places.sorted_lengths(packed.batch_sizes)[columns]
-        data = packed.data
-        rows, steps = _places.rows_and_steps(
-            lengths.to(data.device), data.shape[0]
+        order = _places.invert(columns)
+        places = _places.places_of_packed(
+            _places.starts(lengths)[order].to(data.device),
+            packed.batch_sizes,
+            data.shape[0],
         )
-        begins = _places.starts(packed.batch_sizes).to(data.device)
-        places = begins[steps] + columns.to(data.device)[rows]
-        return _trusted(take_rows(data, places), lengths)
+        return _trusted(put_rows(data, places), lengths)
 
     def to_packed(self) -> PackedSequence:
         """Reorder the tokens by time, as PyTorch's recurrent networks want.
@@ -421,15 +425,12 @@ class Ragged:
                 f"lengths[{index}] is 0; a PackedSequence cannot hold an "
                 f"empty sequence"
             )
-        order = self.lengths.argsort(descending=True, stable=True)
-        batch_sizes = _places.batch_sizes(self.lengths)
         device = self.values.device
-        columns, steps = _places.rows_and_steps(
-            batch_sizes.to(device), self.values.shape[0]
-        )[::-1]
-        begins = self.offsets[order].to(device)
+        order, batch_sizes, places = _places.pack(
+            self.lengths, self.values.shape[0], device
+        )
         return PackedSequence(
-            take_rows(self.values, begins[columns] + steps),
+            take_rows(self.values, places),
             batch_sizes,
             order.to(device),
             _places.invert(order).to(device),
@@ -559,13 +560,11 @@ class Ragged:
             Chapter 4: what a backward direction reads.
         """
         device = self.values.device
-        rows, steps = _places.rows_and_steps(
-            self.lengths.to(device), self.values.shape[0]
-        )
         lasts = (self.offsets[1:] - 1).to(device)
-        return _trusted(
-            take_rows(self.values, lasts[rows] - steps), self.lengths
+        places = _places.progressions(
+            lasts, self.lengths.to(device), -1, self.values.shape[0]
         )
+        return _trusted(take_rows(self.values, places), self.lengths)
 
     def index_select(self, rows: Lengths) -> Ragged:
         """Choose sequences by number, in any order, also repeatedly.
@@ -597,13 +596,11 @@ class Ragged:
             )
         lengths = self.lengths[rows]
         device = self.values.device
-        chosen, steps = _places.rows_and_steps(
-            lengths.to(device), add_up(lengths)
-        )
         begins = self.offsets[rows].to(device)
-        return _trusted(
-            take_rows(self.values, begins[chosen] + steps), lengths
+        places = _places.progressions(
+            begins, lengths.to(device), 1, add_up(lengths)
         )
+        return _trusted(take_rows(self.values, places), lengths)
 
     @classmethod
     def cat(cls, batches: Iterable[Ragged]) -> Ragged:

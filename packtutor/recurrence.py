@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from packtutor import _plans
 from packtutor._checks import Lengths, add_up, as_flag, as_lengths
-from packtutor._kernels import Cell, name_weights, read_cells
+from packtutor._kernels import Cell, name_weights, read_cells, records
 from packtutor._layers import run_by_layers, run_in_one_call
 from packtutor._networks import (
     State,
@@ -83,7 +83,7 @@ def run_rnn(
             dtype does not fit, or ``hx`` does not have the form that ``rnn``
             wants.
         ValueError: If the batch has no sequence or is malformed, a shape or
-            device does not fit, the weights are not of one type on one device
+            device does not fit, the weights are not of one type on one device,
             or are computed by a hook (as ``torch.nn.utils.prune`` does), or
             ``plan`` is not one for this batch.
 
@@ -207,11 +207,7 @@ def _choose(
     """Return the plan for a batch, and for gradients if they are recorded."""
     data, sizes = packing.data, packing.batch_sizes
     steps = sizes.numel()
-    training = torch.is_grad_enabled() and any(
-        tensor.requires_grad
-        for tensors in ((data,), starts, *(cell.weights for cell in cells))
-        for tensor in tensors
-    )
+    training = any(records(cell, data, starts) for cell in cells)
     return _plans.choose(
         rnn,
         partial(find_stretches, sizes),
@@ -249,8 +245,7 @@ def _run(
             data,
             sizes,
             first,
-            slabs=plan.slabs,
-            padded=plan.route == "slabs",
+            slabs=plan.slabs if plan.route == "slabs" else None,
         )
     if wide != kind:
         output = output.to(kind)
@@ -284,12 +279,13 @@ def _check_weights(rnn: nn.RNNBase, cells: list[Cell]) -> None:
     """Raise if a weight is unlike the first one, or not up to date.
 
     Pruning and the older weight_norm and spectral_norm keep a weight as a
-    plain attribute, which a hook computes before ``forward`` runs.
+    plain attribute, which a hook computes before ``forward`` runs. A fused
+    kernel reads a weight of the wrong shape beyond its end.
     """
     first = cells[0].weights[0]
     plain = type(rnn).forward in _FORWARDS and bool(rnn._forward_pre_hooks)  # noqa: SLF001
     for names, cell in zip(name_weights(rnn), cells, strict=True):
-        for name, weight in zip(names, cell.weights, strict=True):
+        for (name, shape), weight in zip(names, cell.weights, strict=True):
             if plain and name in vars(rnn):
                 raise ValueError(
                     f"rnn.{name} is computed by a hook, which only a call of "
@@ -300,6 +296,11 @@ def _check_weights(rnn: nn.RNNBase, cells: list[Cell]) -> None:
                 raise ValueError(
                     f"rnn.{name} is {weight.dtype} on {weight.device}; "
                     f"rnn.weight_ih_l0 is {first.dtype} on {first.device}"
+                )
+            if weight.shape != shape:
+                raise ValueError(
+                    f"rnn.{name} has shape {tuple(weight.shape)}; it must be "
+                    f"{shape}"
                 )
 
 

@@ -106,9 +106,12 @@ def all_plans(rnn, sizes):
         "at ends": sizes,
         "last step": [longest - 1],
     }
-    plans = {"chosen": None, "torch": force("torch", [], sizes)}
+    plans = {
+        "chosen": None,
+        "torch": force("torch", [], sizes),
+        "bptt": force("bptt", [], sizes),
+    }
     for name, steps in cuts.items():
-        plans[f"pieces, {name}"] = force("pieces", steps, sizes)
         if rnn.mode == "LSTM" and not rnn.proj_size:
             plans[f"slabs, {name}"] = force("slabs", steps, sizes)
     return plans
@@ -116,6 +119,6 @@ def all_plans(rnn, sizes):
 
 def few_plans(rnn, sizes):
     """Return a plan for each route, for what takes long."""
-    wanted = ("torch", "pieces, some", "slabs, whole", "slabs, some")
+    wanted = ("torch", "bptt", "slabs, whole", "slabs, some")
     plans = all_plans(rnn, sizes)
     return {name: plans[name] for name in wanted if name in plans}

@@ -18,6 +18,7 @@ from packtutor import Ragged, lengths_from_mask, mask_from_lengths
 
 PUBLIC = [
     "DOCS",
+    "BucketBatchSampler",
     "Cost",
     "CostComparison",
     "Plan",
@@ -27,6 +28,7 @@ PUBLIC = [
     "__version__",
     "check_model",
     "check_packed",
+    "collate",
     "dot_cost",
     "lengths_from_mask",
     "make_repeatable",
@@ -41,6 +43,12 @@ PUBLIC = [
     "tokenize",
 ]
 MEMBERS = {
+    "BucketBatchSampler": [
+        "load_state_dict",
+        "repeated",
+        "set_epoch",
+        "state_dict",
+    ],
     "Cost": ["additions", "multiplications"],
     "CostComparison": ["packed", "padded", "saved_fraction"],
     "Plan": [
@@ -129,6 +137,21 @@ def test_the_public_members(name):
             "(rnn, lengths, *, training=False, device=None, dtype=None)",
         ),
         (packtutor.nn.convert, "(module)"),
+        (
+            packtutor.BucketBatchSampler,
+            (
+                "(lengths, *, max_cells, measure='padded', oversize='alone', "
+                "shuffle=True, seed=0, num_replicas=None, rank=None)"
+            ),
+        ),
+        (
+            packtutor.BucketBatchSampler.state_dict,
+            "(self, batches_done)",
+        ),
+        (packtutor.collate, "(samples)"),
+        (packtutor.pooling.last, "(batch, h_n)"),
+        (packtutor.pooling.mean, "(batch)"),
+        (packtutor.pooling.max, "(batch)"),
         (packtutor.pick_device, "(name=None)"),
         (packtutor.make_repeatable, "(seed=0)"),
     ],
@@ -157,6 +180,8 @@ def public_functions():
             inner = getattr(inner, "__func__", getattr(inner, "fget", inner))
             if inspect.isfunction(inner):
                 yield f"{name}.{member}", inner
+    for name in ("last", "max", "mean"):
+        yield f"pooling.{name}", getattr(packtutor.pooling, name)
 
 
 FUNCTIONS = dict(public_functions())
@@ -203,9 +228,10 @@ def test_every_class_is_documented(name):
     assert "Example" in sections(getattr(packtutor, name))
 
 
-def test_ragged_is_documented():
+@pytest.mark.parametrize("name", ["BucketBatchSampler", "Ragged"])
+def test_what_a_user_makes_is_documented(name):
     expected = {"Args", "Shapes", "Raises", "Example", "Cost", "Source"}
-    assert expected <= sections(Ragged)
+    assert expected <= sections(getattr(packtutor, name))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -233,12 +259,17 @@ warnings.filterwarnings("ignore", "Failed to initialize NumPy")
 import torch
 warnings.simplefilter("error")
 from packtutor import *
+from packtutor import pooling
 batch = Ragged.from_list([torch.arange(3.0), torch.arange(2.0)])
 batch = Ragged.from_packed(batch.to_packed())
 padded = batch.to_padded(padding_value=-1.0)
 assert Ragged.from_padded(padded, [3, 2]).values.tolist() == [0, 1, 2, 0, 1]
 assert mask_from_lengths([3, 2]).sum() == 5
 lstm = torch.nn.LSTM(1, 2)
+assert pooling.max(batch).tolist() == [2, 1]
+assert pooling.mean(batch).tolist() == [1, 0.5]
+assert len(list(BucketBatchSampler([3, 2, 1], max_cells=4))) == 2
+assert collate([(batch[0], 1)]).labels.tolist() == [1]
 batch = batch.apply(lambda x: x[:, None])
 one_by_one(lstm, batch)
 run_rnn(lstm, batch)
@@ -339,6 +370,9 @@ CONVERSIONS = {
     "lengths": lambda x: lengths_from_mask(x["mask"]),
     "padding": lambda x: packtutor.padding_fraction(x["sizes"], 10),
     "cost": lambda x: packtutor.dot_cost(x["sizes"]),
+    "collate": lambda x: packtutor.collate(x["seqs"]),
+    "mean": lambda x: packtutor.pooling.mean(x["batch"]),
+    "max": lambda x: packtutor.pooling.max(x["batch"]),
 }
 
 
@@ -371,6 +405,9 @@ def test_no_loop_runs_over_sequences_or_steps(name):
         "item",
         "reverse",
         "index_select",
+        "collate",
+        "mean",
+        "max",
     ],
 )
 def test_no_padded_tensor_is_built_on_the_way(name):

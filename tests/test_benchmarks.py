@@ -305,7 +305,7 @@ def of(*rows):
 
 def test_nothing_is_measured_without_results() -> None:
     found = targets.evaluate({})
-    assert len(found) == 15
+    assert len(found) == 17
     assert {target.verdict for target in found} == {"not measured"}
 
 
@@ -389,10 +389,25 @@ def test_memory_and_conversions() -> None:
             "case": "10000 heavy-tailed",
             "features": 32,
             "to_floor": {"to_packed": 1.0, "from_list": floor},
-            "times_faster_than_torch": {"a": times, "b": 99},
+            "times_faster_than_torch": {
+                "to_packed": times,
+                "from_packed": 99,
+                "from_list, to_packed": 1,
+            },
         }
-        for text in ("floor", "30 times"):
+        for text in ("floor", "values and packed"):
             assert judge(text, conversions=of(row)).verdict == verdict
+    assert judge("to a list", conversions=of(row)).found == 1
+    for more, verdict in ((2, "met"), (3, "missed")):
+        small = {
+            "batches": 100_000,
+            "growth_mib": {
+                "run_rnn ragged": [0, 5 + more],
+                "torch padded": [0, 5],
+            },
+        }
+        found = {"memory": {"cases": [], "small_batches": small}}
+        assert judge("small batches", **found).verdict == verdict
     target = judge("floor", conversions=of(row))
     assert target.where == "10000 heavy-tailed x 32, from_list"
 

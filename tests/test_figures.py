@@ -742,7 +742,7 @@ def test_a_plan_shows_its_slabs_and_pads():
 
 def test_a_plan_without_pads_has_no_hatching():
     sizes = [5, 3, 1]
-    for route, name in (("torch", "1 call"), ("pieces", "1 piece")):
+    for route, name in (("torch", "1 call"), ("bptt", "1 call")):
         plan = Plan(route, (Slab(0, 5, 3),), 9, 9, 0.5)
         figure = draw_plan(plan, sizes)
         assert not [p for p in figure.axes[0].patches if p.get_hatch()]

@@ -194,3 +194,16 @@ def test_indices_stand_beside_the_data(field, batch):
         ValueError, match=f"{field} is on device meta; packed.data is on"
     ):
         check_packed(away)
+
+
+@pytest.mark.parametrize("count", [10, 1000])
+def test_many_sequences_are_checked_as_few_are(count, device):
+    lengths = torch.arange(count) % 7 + 1
+    values = torch.zeros(int(lengths.sum()), device=device)
+    packed = Ragged(values, lengths).to_packed()
+    check_packed(packed)
+    assert torch.equal(Ragged.from_packed(packed).lengths, lengths)
+    swapped = packed.unsorted_indices.clone()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    with pytest.raises(ValueError, match="is not the inverse"):
+        check_packed(packed._replace(unsorted_indices=swapped))

@@ -65,7 +65,9 @@ def test_api_lists_every_public_name() -> None:
     }
     modules = {"RNN", "GRU", "LSTM", "convert"}
     names |= {f"packtutor.nn.{name}" for name in modules}
-    assert sorted(listed) == sorted(names | {"packtutor.figures"})
+    names |= {f"packtutor.pooling.{name}" for name in ("last", "max", "mean")}
+    names |= {"packtutor.batching.LabelledBatch", "packtutor.figures"}
+    assert sorted(listed) == sorted(names)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from packtutor._places import batch_sizes, sorted_lengths
 from packtutor._slabs import (
     Slab,
     Stretches,
-    cut_into_pieces,
     cut_into_rectangles,
     find_stretches,
     find_stretches_of,
@@ -78,50 +77,26 @@ def test_no_other_cut_is_cheaper(sizes, call, step, cell):
     assert cost_of(slabs, call, step, cell) == least[-1]
 
 
-@given(
-    sizes=lengths(least=1, min_size=1),
-    call=st.floats(0.1, 100),
-    drag=st.floats(0.01, 10),
-)
-def test_pieces_cover_the_steps(sizes, call, drag):
-    stretches = find_stretches(batch_sizes(torch.tensor(sizes)))
-    slabs = cut_into_pieces(stretches, call, drag)
-    assert_covers(slabs, sizes)
-    for slab in slabs:
-        most = max(1, math.ceil(math.sqrt(call / (drag * slab.rows))))
-        constant = all(
-            not slab.start < end < slab.stop for end in stretches.ends
-        )
-        assert constant or slab.stop - slab.start <= most
-
-
 @given(sizes=lengths(least=1, min_size=1), every=st.integers(1, 9))
 def test_tokens_find_their_cells(sizes, every):
     packed = batch_sizes(torch.tensor(sizes))
-    for route in ("pieces", "slabs"):
-        plan = force(route, range(0, max(sizes), every), sizes)
-        parts = lay_out(plan.slabs, packed, padded=route == "slabs").parts
-        assert sum(part.tokens for part in parts) == plan.tokens
-        assert [part.slab for part in parts] == list(plan.slabs)
-        for part in parts:
-            start, stop, rows = part.slab
-            steps = packed[start:stop]
-            assert torch.equal(part.steps, steps)
-            constant = bool((steps == rows).all())
-            assert part.rectangular == (constant or route == "slabs")
-            if constant or route == "pieces":
-                assert part.cells is None
-                assert part.sources is None
-                continue
-            cells = [
-                step * rows + rank
-                for step, alive in enumerate(steps.tolist())
-                for rank in range(alive)
-            ]
-            assert part.cells.tolist() == cells
-            assert part.sources[part.cells].tolist() == [*range(len(cells))]
-            pads = part.sources == part.tokens
-            assert int(pads.sum()) == rows * len(steps) - len(cells)
+    plan = force("slabs", range(0, max(sizes), every), sizes)
+    parts = lay_out(plan.slabs, packed).parts
+    assert sum(part.tokens for part in parts) == plan.tokens
+    assert [part.slab for part in parts] == list(plan.slabs)
+    for part in parts:
+        start, stop, rows = part.slab
+        steps = packed[start:stop]
+        if bool((steps == rows).all()):
+            assert part.cells is None
+            continue
+        cells = [
+            step * rows + rank
+            for step, alive in enumerate(steps.tolist())
+            for rank in range(alive)
+        ]
+        assert part.cells.tolist() == cells
+        assert part.tokens == len(cells)
 
 
 @given(sizes=lengths(least=1, min_size=1))
@@ -159,15 +134,15 @@ def test_the_routes():
         assert plan_run(lstm, short, training=training).route == "torch"
         assert plan_run(lstm, long, training=training).route == "slabs"
     assert plan_run(gru, long).route == "torch"
-    assert plan_run(gru, long, training=True).route == "pieces"
+    assert plan_run(gru, long, training=True).route == "bptt"
     for dtype, route in (
-        (torch.float64, "pieces"),
+        (torch.float64, "bptt"),
         (torch.float16, "slabs"),
         (torch.bfloat16, "slabs"),
     ):
         assert plan_run(lstm, long, training=True, dtype=dtype).route == route
     projected = nn.LSTM(32, 64, proj_size=16)
-    assert plan_run(projected, long, training=True).route == "pieces"
+    assert plan_run(projected, long, training=True).route == "bptt"
     for device in ("cuda", torch.device("meta")):
         plan = plan_run(lstm, long, training=True, device=device)
         assert plan.route == "torch"
@@ -175,9 +150,14 @@ def test_the_routes():
         assert plan_run(lstm, long, training=True).route == "torch"
 
 
-def test_equal_lengths_are_one_rectangle():
-    plan = plan_run(nn.LSTM(32, 64), [50] * 20)
-    assert plan[:4] == ("slabs", (Slab(0, 50, 20),), 1000, 1000)
+@pytest.mark.parametrize("sizes", [[50] * 20, [500]], ids=["equal", "one"])
+def test_pytorch_finds_a_rectangle_by_itself(sizes):
+    lstm, gru = nn.LSTM(32, 64), nn.GRU(32, 64)
+    for training in (False, True):
+        plan = plan_run(lstm, sizes, training=training)
+        whole = Slab(0, sizes[0], len(sizes))
+        assert plan[:4] == ("torch", (whole,), sum(sizes), sum(sizes))
+    assert plan_run(gru, sizes, training=True).route == "bptt"
 
 
 def test_ten_thousand_lengths_take_few_slabs():

@@ -30,7 +30,7 @@ from torch.nn.utils.rnn import (
     unpad_sequence,
 )
 
-from packtutor import DOCS, Ragged, Vocabulary, check_packed
+from packtutor import DOCS, Ragged, Vocabulary, _places, check_packed
 
 every_kind = pytest.mark.parametrize("kind", SHAPES_OF_BATCHES)
 every_full_kind = pytest.mark.parametrize("kind", WITHOUT_EMPTY)
@@ -1136,3 +1136,38 @@ def test_bits_never_cut_a_gradient():
         batch.to_padded()
     with torch.no_grad():
         assert batch.to_padded().shape == (2, 2, 2)
+
+
+def test_a_list_may_hold_parameters():
+    seqs = [torch.nn.Parameter(torch.ones(n, 2)) for n in (2, 1)]
+    batch = Ragged.from_list(seqs)
+    assert batch.lengths.tolist() == [2, 1]
+    batch.values.sum().backward()
+    assert seqs[0].grad.tolist() == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[3, 0, 2, 2], [1] * 300, [2, 0, 1] * 200, [400, 1, 0], [500] * 3 + [0]],
+    ids=["few", "flat", "many rows", "long", "long and equal"],
+)
+def test_packing_is_the_same_by_every_way(sizes, device):
+    """Lists, a call for each step, and whole tensors: one order."""
+    values = torch.arange(sum(sizes), device=device)
+    begins = [sum(sizes[:row]) for row in range(len(sizes))]
+    order = sorted(range(len(sizes)), key=lambda row: -sizes[row])
+    places = [
+        begins[row] + step
+        for step in range(max(sizes))
+        for row in order
+        if sizes[row] > step
+    ]
+    found = _places.pack(torch.tensor(sizes), len(values), values.device)
+    assert found.order.tolist() == order
+    assert found.places.tolist() == places
+    alive = [sum(n > t for n in sizes) for t in range(max(sizes))]
+    assert found.batch_sizes.tolist() == alive
+    if 0 not in sizes:
+        packed = Ragged(values, sizes).to_packed()
+        assert packed.data.tolist() == places
+        assert_same(Ragged.from_packed(packed).values, values)

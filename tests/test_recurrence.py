@@ -30,6 +30,7 @@ from tolerances import (
 from torch import nn
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
+from torch.utils.checkpoint import checkpoint
 
 from packtutor import Plan, Ragged, one_by_one, plan_run, run_rnn
 from packtutor.nn import convert
@@ -93,11 +94,13 @@ def test_every_route_is_the_packed_run(name, sizes, saturated, dtype):
         assert_all_exact(own, alone)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_every_route_without_gradients(name, sizes):
-    rnn, batch = make_network(name), make_batch(sizes)
-    hx = make_state(rnn, len(sizes))
+def test_every_route_without_gradients(name, sizes, dtype):
+    rnn = make_network(name, dtype=dtype)
+    batch = make_batch(sizes, dtype=dtype)
+    hx = make_state(rnn, len(sizes), dtype=dtype)
     with torch.no_grad():
         expected, their_state = run_packed(rnn, batch, hx)
         for plan in all_plans(rnn, sizes).values():
@@ -107,6 +110,101 @@ def test_every_route_without_gradients(name, sizes):
                 parts_of(state), parts_of(their_state), strict=True
             ):
                 assert_exact(ours, theirs)
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": False}], ids=str)
+def test_weights_laid_out_once_change_no_bit(options, monkeypatch):
+    sizes = [7, 1, 3, 3, 5, 2]
+    plan = force("slabs", [2, 4, 5], sizes)
+    lstm = nn.LSTM(3, 4, num_layers=2, bidirectional=True, **options)
+    batch = make_batch(sizes, dtype=torch.float32)
+    hx = make_state(lstm, len(sizes), dtype=torch.float32)
+
+    def run():
+        with torch.no_grad():
+            output, states = run_rnn(lstm, batch, hx, plan=plan)
+        return output.values, *states
+
+    once = run()
+    monkeypatch.setattr("packtutor._kernels._LAY_OUT", None)
+    for one, other in zip(once, run(), strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_written_way_back_can_be_taken_twice(name):
+    sizes = [4, 1, 2]
+    rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+    plan = force("bptt", [], sizes)
+    output, state = run_rnn(rnn, batch, plan=plan)
+    sources = [batch.values, *rnn.parameters()]
+    loss = output.values.square().sum() + parts_of(state)[-1].sum()
+    first = torch.autograd.grad(loss, sources, retain_graph=True)
+    for one, other in zip(
+        first, torch.autograd.grad(loss, sources), strict=True
+    ):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("part", ["output", "state"])
+def test_a_loss_of_one_result_alone(name, part):
+    sizes = [4, 1, 2, 2]
+    rnn, batch = make_network(name), make_batch(sizes)
+
+    def grown(run):
+        leaves = batch.apply(leaves_of)
+        output, state = run(rnn, leaves, None)
+        one = output.values if part == "output" else parts_of(state)[-1]
+        sources = [leaves.values, *rnn.parameters()]
+        found = torch.autograd.grad(
+            one.square().sum(), sources, allow_unused=True
+        )
+        return [
+            torch.zeros_like(source) if one is None else one
+            for source, one in zip(sources, found, strict=True)
+        ]
+
+    expected = grown(run_packed)
+    for plan in few_plans(rnn, sizes).values():
+        for ours, theirs in zip(grown(run_with(plan)), expected, strict=True):
+            assert_exact(ours, theirs)
+
+
+def test_weights_changed_before_the_way_back_are_noticed():
+    rnn, batch = make_network("GRU"), make_batch([4, 1, 2])
+    output, _ = run_rnn(rnn, batch, plan=force("bptt", [], [4, 1, 2]))
+    with torch.no_grad():
+        rnn.weight_hh_l0.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        output.values.sum().backward()
+
+
+def test_only_gradients_that_are_wanted():
+    rnn = make_network("LSTM projected")
+    for name, weight in rnn.named_parameters():
+        weight.requires_grad_("hh" in name)
+    batch = make_batch([4, 1, 2])
+    output, _ = run_rnn(rnn, batch, plan=force("bptt", [], [4, 1, 2]))
+    output.values.sum().backward()
+    for name, weight in rnn.named_parameters():
+        assert (weight.grad is not None) == ("hh" in name)
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM"])
+def test_autocast_around_the_way_back_changes_nothing(name):
+    rnn = make_network(name, dtype=torch.float32)
+    batch = make_batch([4, 1, 2], dtype=torch.float32)
+    plan = force("bptt", [], [4, 1, 2])
+
+    def grown(*, cast):
+        output, _ = run_rnn(rnn, batch, plan=plan)
+        loss = output.values.square().sum()
+        with torch.autocast("cpu", enabled=cast):
+            return torch.autograd.grad(loss, list(rnn.parameters()))
+
+    for one, other in zip(grown(cast=True), grown(cast=False), strict=True):
+        assert_same(one, other)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "LSTM both ways"])
@@ -672,11 +770,11 @@ def test_a_network_may_have_a_shape_alone():
     assert (h_n.shape, c_n.shape) == ((4, 2, 2), (4, 2, 4))
 
 
-def test_without_onednn_the_loop_is_cut(monkeypatch):
+def test_without_onednn_no_slab_pays(monkeypatch):
     lstm, sizes = nn.LSTM(8, 64), [900, 2, 700, 1]
     assert plan_run(lstm, sizes, training=True).route == "slabs"
-    monkeypatch.setattr("packtutor._plans._ONE_DNN", Off())
-    assert plan_run(lstm, sizes, training=True).route == "pieces"
+    monkeypatch.setattr(torch.backends, "mkldnn", Off())
+    assert plan_run(lstm, sizes, training=True).route == "bptt"
     assert plan_run(lstm, sizes).route == "torch"
 
 
@@ -803,7 +901,7 @@ def test_a_bad_state_is_named(name, hx, error, text, layout):
         run_rnn(make_network(name), batch[layout], hx)
 
 
-GOOD = force("pieces", [1], [3, 2, 1])
+GOOD = force("bptt", [1], [3, 2, 1])
 
 
 @pytest.mark.parametrize(
@@ -814,7 +912,7 @@ GOOD = force("pieces", [1], [3, 2, 1])
             "GRU",
             GOOD._replace(route="fast"),
             ValueError,
-            "plan.route is 'fast'; it must be 'torch', 'pieces' or 'slabs'",
+            "plan.route is 'fast'; it must be 'torch', 'bptt' or 'slabs'",
         ),
         (
             "GRU",
@@ -888,7 +986,7 @@ def test_a_plan_that_does_not_fit_is_named(name, plan, error, text):
 
 def test_only_the_packed_kernel_runs_elsewhere():
     rnn = make_network("LSTM", "meta")
-    with pytest.raises(ValueError, match="'pieces'; on meta it must be 'tor"):
+    with pytest.raises(ValueError, match="'bptt'; on meta it must be 'tor"):
         run_rnn(rnn, X.to("meta"), plan=GOOD)
     with (
         torch.autocast("cpu"),
@@ -953,8 +1051,8 @@ def test_complex_numbers(name):
     batch = make_batch([4, 1, 3]).apply(lambda v: torch.complex(v, v.flip(0)))
     expected, _ = run_packed(rnn, batch)
     for plan_name, plan in all_plans(rnn, [4, 1, 3]).items():
-        if plan_name.startswith("slabs"):
-            with pytest.raises(ValueError, match="an LSTM of real numbers"):
+        if plan_name.startswith(("slabs", "bptt")):
+            with pytest.raises(ValueError, match="real numbers"):
                 run_rnn(rnn, batch, plan=plan)
         else:
             output, _ = run_rnn(rnn, batch, plan=plan)
@@ -1008,3 +1106,242 @@ def test_a_compiled_network_trains():
     found = torch.autograd.grad(loss(compiled), lstm.parameters())
     wanted = torch.autograd.grad(loss(run_rnn), lstm.parameters())
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+# --- the written way back, among other parts of a graph ---------------------
+
+
+def carried(run, rnn, batch):
+    """The loss of two pieces of text, the state carried over."""
+    loss, state = 0, None
+    for _ in range(2):
+        output, state = run(rnn, batch, state)
+        loss = loss + output.values.square().mean()
+    return loss
+
+
+def called_twice(run, rnn, batch):
+    output, _ = run(rnn, batch, None)
+    again, _ = run(rnn, output.apply(lambda rows: rows[:, :3]), None)
+    return again.values.square().mean()
+
+
+def started_from_its_tokens(run, rnn, batch):
+    count = len(parts_of(make_state(rnn, 3)))
+    start = batch.values[:3].sum(1).view(1, 3, 1).expand(1, 3, 4)
+    output, _ = run(rnn, batch, pair((start,) * count))
+    return output.values.square().mean()
+
+
+def fed_with_its_weights(run, rnn, batch):
+    def mix(rows):
+        return rows @ rnn.weight_ih_l0[:3]
+
+    output, _ = run(rnn, batch.apply(mix), None)
+    return output.values.square().mean()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM"])
+@pytest.mark.parametrize(
+    "make_loss",
+    [carried, called_twice, started_from_its_tokens, fed_with_its_weights],
+)
+def test_gradients_within_a_larger_graph(make_loss, name, create_graph, tied):
+    sizes = [4, 3, 2]
+    found = []
+    for run in (run_with(force("bptt", [], sizes)), run_packed):
+        rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+        if tied:
+            rnn.bias_hh_l0 = rnn.bias_ih_l0
+        rnn.weight_hh_l0.register_hook(lambda gradient: 3 * gradient)
+        loss = make_loss(run, rnn, batch)
+        sources = [batch.values, *rnn.parameters()]
+        first = torch.autograd.grad(loss, sources, create_graph=create_graph)
+        found.append(list(first))
+        if create_graph:
+            total = sum(gradient.square().sum() for gradient in first)
+            found[-1] += torch.autograd.grad(total, sources)
+    for ours, theirs in zip(*found, strict=True):
+        assert_exact(ours, theirs)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM projected"])
+def test_the_written_way_back_can_be_checkpointed(name, reentrant):
+    sizes = [4, 3, 2]
+    rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+    plan = force("bptt", [], sizes)
+
+    def run(values):
+        return run_rnn(rnn, Ragged(values, sizes), plan=plan)[0].values
+
+    found = []
+    for output in (
+        run(batch.values),
+        checkpoint(run, batch.values, use_reentrant=reentrant),
+    ):
+        rnn.zero_grad()
+        batch.values.grad = None
+        output.square().sum().backward()
+        grown = [batch.values, *rnn.parameters()]
+        found.append([tensor.grad.clone() for tensor in grown])
+    for one, other in zip(*found, strict=True):
+        assert_exact(one, other)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_many_gradients_at_once(name):
+    sizes = [3, 1]
+    rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+    plan = force("bptt", [], sizes)
+    found = []
+    for way in (plan, force("torch", [], sizes)):
+        output, _ = run_rnn(rnn, batch, plan=way)
+        rows = torch.eye(output.values.numel(), dtype=torch.float64)
+        found.append(
+            torch.autograd.grad(
+                output.values,
+                [batch.values, *rnn.parameters()],
+                rows.view(-1, *output.values.shape),
+                is_grads_batched=True,
+            )
+        )
+    for ours, theirs in zip(*found, strict=True):
+        assert_exact(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM"])
+def test_what_the_caller_changes_before_the_way_back(name):
+    sizes = [4, 3, 2]
+    values = make_batch(sizes).to_packed().data.requires_grad_()
+    found = []
+    for plan in (force("bptt", [], sizes), force("torch", [], sizes)):
+        rnn = make_network(name)
+        steps = torch.tensor([3, 3, 2, 1])
+        output, _ = run_rnn(rnn, PackedSequence(values, steps), plan=plan)
+        output.data.mul_(2)
+        steps.copy_(torch.tensor([4, 3, 1, 1]))
+        for weight in rnn.parameters():
+            weight.requires_grad_(False)
+        loss = output.data.square().sum()
+        found += [
+            torch.autograd.grad(loss, values, create_graph=True)[0],
+            torch.autograd.grad(loss, values)[0],
+        ]
+    for gradient in found[1:]:
+        assert_exact(found[0], gradient)
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "GRU", "LSTM"])
+@pytest.mark.parametrize("place", ["state", "gradient"])
+def test_infinities_on_the_written_way(name, place):
+    sizes = [3, 2]
+    rnn = make_network(name)
+    hx = make_state(rnn, 2)
+    if place == "state":
+        for part in parts_of(hx):
+            part[:, 1] = torch.inf
+    found = []
+    for plan in (force("bptt", [], sizes), force("torch", [], sizes)):
+        batch = make_batch(sizes).apply(leaves_of)
+        output, _ = run_rnn(rnn, batch, hx, plan=plan)
+        grown = torch.ones_like(output.values)
+        if place == "gradient" and name != "GRU":
+            grown[-1] = torch.inf
+        found.append(
+            [
+                output.values,
+                torch.autograd.grad(output.values, batch.values, grown)[0],
+            ]
+        )
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, equal_nan=True)
+
+
+# --- the fused kernel, called with weights laid out once --------------------
+
+
+@pytest.mark.parametrize("layout", ["ragged", "packed"])
+@pytest.mark.parametrize(
+    "part",
+    ["weight_ih_l0", "weight_hh_l0", "data", "h_0", "c_0", "bias_ih_l0"],
+)
+def test_tensors_may_have_gaps(part, layout):
+    sizes = [9, 9, 7, 5, 5, 2]
+    lstm = make_network("LSTM", dtype=torch.float32)
+    batch = make_batch(sizes, dtype=torch.float32)
+    states = dict(zip(["h_0", "c_0"], make_state(lstm, 6), strict=True))
+    states = {name: state.float() for name, state in states.items()}
+
+    def spread(tensor):
+        wide = tensor.new_zeros(*tensor.shape[:-1], 2 * tensor.shape[-1])
+        wide[..., ::2] = tensor
+        return wide[..., ::2]
+
+    if part == "data":
+        batch = batch.apply(spread)
+    elif part in states:
+        states[part] = states[part][:, :1].expand(1, 6, 4)
+    else:
+        weight = getattr(lstm, part)
+        setattr(lstm, part, nn.Parameter(spread(weight.detach())))
+    hx = states["h_0"], states["c_0"]
+    given = batch
+    if layout == "packed":
+        data = spread(batch.to_packed().data)
+        given = PackedSequence(data, batch.to_packed().batch_sizes)
+    with torch.no_grad():
+        expected, (h_n, c_n) = run_packed(lstm, batch, hx)
+        for cuts in ([5, 7], [2, 5], [1, 2, 5, 7]):
+            plan = force("slabs", cuts, sizes)
+            output, ours = run_rnn(lstm, given, hx, plan=plan)
+            if layout == "packed":
+                output = Ragged.from_packed(output)
+            assert_exact(output.values, expected.values)
+            assert_exact(ours[0], h_n)
+            assert_exact(ours[1], c_n)
+
+
+def test_a_network_without_features_in_float32():
+    lstm = make_network("LSTM", dtype=torch.float32)
+    lstm.input_size = 0
+    lstm.weight_ih_l0 = nn.Parameter(torch.zeros(16, 0))
+    sizes = [3, 3, 3, 1]
+    batch = Ragged(torch.zeros(10, 0), sizes)
+    with torch.no_grad():
+        expected, _ = run_rnn(lstm, batch, plan=force("torch", [], sizes))
+        output, _ = run_rnn(lstm, batch, plan=force("slabs", [1, 2], sizes))
+    assert_exact(output.values, expected.values)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script. is deprecated")
+def test_forward_derivatives_are_refused_not_zero():
+    sizes = [9, 9, 5, 5]
+    lstm = make_network("LSTM", dtype=torch.float32)
+    batch = make_batch(sizes, dtype=torch.float32)
+    plan = force("slabs", [2, 5], sizes)
+    weights = {f"rnn.{k}": v.detach() for k, v in lstm.named_parameters()}
+
+    def run(weights):
+        return torch.func.functional_call(
+            Runner(lstm, plan), weights, (batch,)
+        )[0].values
+
+    ones = {name: torch.ones_like(w) for name, w in weights.items()}
+    with pytest.raises(NotImplementedError, match="forward AD"):
+        torch.func.jvp(run, (weights,), (ones,))
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "LSTM projected"])
+@pytest.mark.parametrize(
+    "part", ["weight_ih_l0", "weight_hh_l0", "bias_hh_l0"]
+)
+def test_weights_of_a_wrong_shape_are_named(name, part):
+    rnn = make_network(name)
+    shape = list(getattr(rnn, part).shape)
+    shape[-1] += 1
+    setattr(rnn, part, nn.Parameter(torch.zeros(shape, dtype=torch.float64)))
+    with pytest.raises(ValueError, match=rf"rnn.{part} has shape \(.*; it m"):
+        run_rnn(rnn, X)

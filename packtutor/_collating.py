@@ -1,0 +1,113 @@
+"""Make a batch of what a data set returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, overload
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from packtutor._checks import as_list, as_tensor, check_alike
+from packtutor.ragged import Ragged
+
+
+class LabelledBatch(NamedTuple):
+    """A batch and the labels of its sequences."""
+
+    batch: Ragged
+    labels: Any
+
+
+@overload
+def collate(samples: Iterable[Tensor]) -> Ragged: ...
+@overload
+def collate(samples: Iterable[tuple[Tensor, Any]]) -> LabelledBatch: ...
+def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
+    """Make a batch of what a data set returns, with its labels if it has any.
+
+    For ``DataLoader(dataset, collate_fn=collate)``, with or without workers
+    and pinned memory.
+
+    Args:
+        samples: At least one tensor, or pair of a tensor and a label. A label
+            is a tensor, or what ``torch.utils.data.default_collate`` takes:
+            numbers become a tensor, of int64 or float64.
+
+    Shapes:
+        samples[i]: ``(L_i, *)``, one dtype and device and the same * for all.
+        returns: A ``Ragged`` with values ``(N, *)``; for pairs a named tuple
+            (batch, labels), with labels (B, ...) if they are tensors or
+            numbers.
+
+    Raises:
+        TypeError: If a sample is neither, if only some are pairs, or if
+            dtypes differ.
+        ValueError: If there is none, or if shapes or devices differ.
+
+    Example:
+        >>> docs = [torch.tensor([2, 3, 4]), torch.tensor([5, 6])]
+        >>> collate(docs)
+        Ragged(B=2, N=5, values=(5,), dtype=torch.int64, device='cpu')
+        >>> batch, labels = collate([(docs[0], 1), (docs[1], 0)])
+        >>> labels
+        tensor([1, 0])
+
+    Cost:
+        O(N), one ``torch.cat``.
+
+    Source:
+        ``torch.utils.data.default_collate``, which refuses unequal lengths.
+
+    Not for:
+        A label for each token: call it once for the tokens and once for the
+        labels, which are sequences too.
+    """
+    samples = as_list(samples, "samples", "tensors or pairs (tensor, label)")
+    if not samples:
+        raise ValueError("samples is empty; it must have at least one")
+    paired = _is_pair(samples[0])
+    for index, sample in enumerate(samples):
+        if not isinstance(sample, Tensor) and not _is_pair(sample):
+            raise TypeError(
+                f"samples[{index}] is of type {type(sample).__name__}; it "
+                f"must be a tensor or a pair (tensor, label)"
+            )
+        if _is_pair(sample) != paired:
+            kinds = (
+                ("a pair", "a tensor") if paired else ("a tensor", "a pair")
+            )
+            raise TypeError(
+                f"samples[{index}] is {kinds[1]}; samples[0] is {kinds[0]}"
+            )
+    if not paired:
+        return _join(samples, "samples")
+    batch = _join([sequence for sequence, _ in samples], "sequences")
+    labels = [label for _, label in samples]
+    if not any(isinstance(label, Tensor) for label in labels):
+        return LabelledBatch(batch, default_collate(labels))
+    for index, label in enumerate(labels):
+        as_tensor(label, f"labels[{index}]", 0)
+    check_alike(labels, "labels")
+    shape = labels[0].shape
+    for index, label in enumerate(labels):
+        if label.shape != shape:
+            raise ValueError(
+                f"labels[{index}] has shape {tuple(label.shape)}; labels[0] "
+                f"has {tuple(shape)} (a label for each token is a sequence: "
+                f"collate the labels alone)"
+            )
+    return LabelledBatch(batch, torch.stack(labels))
+
+
+def _is_pair(sample: object) -> bool:
+    return isinstance(sample, (tuple, list)) and len(sample) == 2
+
+
+def _join(sequences: list[Any], name: str) -> Ragged:
+    """Check the sequences by the name that the caller knows; join them."""
+    for index, sequence in enumerate(sequences):
+        as_tensor(sequence, f"{name}[{index}]")
+    check_alike(sequences, name)
+    return Ragged.from_list(sequences)
