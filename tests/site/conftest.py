@@ -22,11 +22,17 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """The address of the built site, served on this machine."""
+def site() -> Path:
+    """The folder of the built site."""
     if not (SITE / "index.html").exists():
         pytest.fail(f"{SITE} does not exist: run make book")
-    handler = functools.partial(_Quiet, directory=str(SITE))
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """The address of the built site, served on this machine."""
+    handler = functools.partial(_Quiet, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
