@@ -199,6 +199,152 @@ def test_fields_of_a_packed_sequence() -> None:
     assert pack_sequence([torch.zeros(2)]).sorted_indices is None
 
 
+# --- cheat sheet ----------------------------------------------------------
+
+
+def cheat_sheet_names() -> dict[str, Any]:
+    """What the lines of the cheat sheet start from."""
+    torch.manual_seed(0)
+    kind: Any = {"batch_first": True}
+    model = torch.nn.Module()
+    model.embedding = torch.nn.Embedding(9, 4)
+    model.lstm = torch.nn.LSTM(4, 6, **kind)
+
+    def forward(ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        x = pack_padded_sequence(
+            model.embedding(ids), lengths, enforce_sorted=False, **kind
+        )
+        states: torch.Tensor = model.lstm(x)[1][0][-1]
+        return states
+
+    model.forward = forward
+    return {
+        "torch": torch,
+        "seqs": [torch.tensor(s) for s in ([7, 8], [2, 3, 4, 5], [6])],
+        "B": 3,
+        "embedding": model.embedding,
+        "lstm": model.lstm,
+        "lstm_of_two_directions": torch.nn.LSTM(
+            4, 6, bidirectional=True, **kind
+        ),
+        "attention": torch.nn.MultiheadAttention(4, 2, **kind),
+        "scores": torch.rand(3, 4, 9),
+        "labels": torch.tensor([[7, 8, 0, 0], [2, 3, 4, 5], [6, 0, 0, 0]]),
+        "model": model,
+        "cross_entropy": torch.nn.functional.cross_entropy,
+        "DataLoader": torch.utils.data.DataLoader,
+        "PackedSequence": PackedSequence,
+        "pooling": packtutor.pooling,
+        "convert": packtutor.nn.convert,
+        **{name: getattr(packtutor, name) for name in packtutor.__all__},
+        **{
+            call.__name__: call
+            for call in (
+                pack_padded_sequence,
+                pack_sequence,
+                pad_packed_sequence,
+                pad_sequence,
+            )
+        },
+    }
+
+
+@pytest.fixture
+def walked() -> dict[str, Any]:
+    """The names after all lines of the two paths, each with its shapes."""
+    names = cheat_sheet_names()
+    letters = {"B": 3, "T": 4, "N": 7, "E": 4, "H": 6}
+    for library, count in (("PyTorch", 8), ("packtutor", 11)):
+        rows = table(page("cheat_sheet"), f"The path with {library}")
+        assert len(rows) == count
+        for line, gives in rows:
+            exec(code(line), names)
+            for listed, shape in re.findall(
+                r"([a-z_.]+(?:, [a-z_.]+)*) (\([^)]*\))", gives
+            ):
+                for name in listed.split(", "):
+                    found = tuple(eval(name, names).shape)
+                    assert found == eval(shape, letters), line
+    return names
+
+
+def test_cheat_sheet_layouts_are_one_batch(walked: dict[str, Any]) -> None:
+    rows = table(page("cheat_sheet"), "Four layouts of one batch")
+    assert [row[0] for row in rows] == ["list", "padded", "packed", "nested"]
+    for *_, by_torch, by_ragged in rows:
+        theirs = eval(code(by_torch), walked)
+        assert same(theirs, eval(code(by_ragged), walked))
+
+
+def test_cheat_sheet_paths_lead_to_the_same(walked: dict[str, Any]) -> None:
+    assert torch.equal(walked["mask"], walked["real"])
+    assert torch.allclose(walked["h"], walked["h_n"], atol=1e-6)
+    assert torch.allclose(walked["c"], walked["c_n"], atol=1e-6)
+    output = walked["output"]
+    assert not output[~walked["mask"]].any()
+    assert torch.allclose(
+        walked["result"].to_padded(), output, rtol=0, atol=1e-6
+    )
+    assert walked["share"] == 5 / 12
+    assert walked["found"] == []
+    assert type(walked["model"].lstm) is packtutor.nn.LSTM
+    batches = list(walked["loader"])
+    assert sum(map(len, batches)) == 3
+    assert all(len(b) * b.max_length <= 8 for b in batches)
+    with pytest.raises(ValueError, match="batch_sizes"):
+        packtutor.check_packed(
+            PackedSequence(torch.zeros(3), torch.tensor([1, 2]))
+        )
+
+
+def test_cheat_sheet_repairs_are_right(walked: dict[str, Any]) -> None:
+    heading = "The most costly mistakes: no error, wrong numbers"
+    rows = table(page("cheat_sheet"), heading)
+    assert len(rows) == 8
+    wrong, right = (
+        [eval(code(row[column]), walked) for row in rows] for column in (1, 2)
+    )
+    lstm, embedding = walked["lstm"], walked["embedding"]
+    alone = [embedding(seq) for seq in walked["seqs"]]  # (L_i, E) each
+    outputs = [lstm(x)[0] for x in alone]
+    both = [walked["lstm_of_two_directions"](x)[1][0] for x in alone]
+    mask, scores = walked["mask"], walked["scores"]
+    attended = [walked["attention"](x, x, x)[0] for x in alone]
+    losses = -scores.log_softmax(-1).gather(2, walked["labels"][:, :, None])
+    expected = [
+        torch.stack([output[-1] for output in outputs])[None],
+        torch.stack([output[-1] for output in outputs]),
+        torch.stack([h_n.flatten() for h_n in both]),
+        torch.stack([h_n.flatten() for h_n in both]),
+        outputs,
+        torch.stack([output.mean(0) for output in outputs]),
+        attended,
+        losses[mask].mean(),
+    ]
+
+    def rows_of(result: Any) -> torch.Tensor:
+        """A result by sequence, or by word where the truth has words."""
+        if isinstance(result, PackedSequence) or result.shape[:2] == (3, 4):
+            result = torch.cat(real(result, walked["lengths"]))
+        return result
+
+    for row, *runs in zip(rows, wrong, right, expected, strict=True):
+        truth = runs.pop()
+        truth = torch.cat(truth) if isinstance(truth, list) else truth
+        bad, good = map(rows_of, runs)
+        assert torch.allclose(good, truth, rtol=0, atol=1e-6), row[0]
+        fits = bad.shape == truth.shape
+        assert not (fits and torch.allclose(bad, truth, atol=1e-3)), row[0]
+
+
+def test_cheat_sheet_leads_to_sections_that_exist() -> None:
+    links = re.findall(r"\]\((\S+?\.ipynb)#([^)]+)\)", page("cheat_sheet"))
+    assert len(links) == 8
+    for name, anchor in links:
+        headings = [slug(s.heading) for s in sections(read(BOOK / name))]
+        assert headings.count(anchor) == 1
+
+
 # --- front page, README, corrections --------------------------------------
 
 
