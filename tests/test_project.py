@@ -169,7 +169,12 @@ each_workflow = pytest.mark.parametrize(
 
 
 def test_workflows_are_there() -> None:
-    assert [path.stem for path in WORKFLOWS] == ["ci", "gpu", "publish"]
+    assert [path.stem for path in WORKFLOWS] == [
+        "ci",
+        "gpu",
+        "links",
+        "publish",
+    ]
 
 
 @each_workflow

@@ -40,7 +40,11 @@ def set_addresses(app: Sphinx, config: Config) -> None:
             repository_branch="main",
             use_repository_button=True,
             use_issues_button=True,
-            launch_buttons={"colab_url": "https://colab.research.google.com"},
+            use_edit_page_button=True,
+            launch_buttons={
+                "binderhub_url": "https://mybinder.org",
+                "colab_url": "https://colab.research.google.com",
+            },
         )
     else:
         options.pop("repository_url", None)

@@ -217,13 +217,21 @@
 
   // A browser counts how often the address is changed, and a reader who
   // listens wants no word at each key: both wait for a pause.
-  let pause;
+  let pause = null;
   const later = () => {
     clearTimeout(pause);
     pause = setTimeout(() => {
-      carry();
+      settle();
       say(find("#pe-note").textContent);
     }, 500);
+  };
+  // What is said next must not be overtaken by what waits.
+  const settle = () => {
+    if (pause !== null) {
+      clearTimeout(pause);
+      pause = null;
+      carry();
+    }
   };
 
   // --- what the reader does ------------------------------------------------
@@ -257,6 +265,7 @@
     const now = step ?? batch.steps;
     const next = (now + by + states) % states;
     showStep(next === batch.steps ? null : next);
+    settle();
     say(find(".pe-told").textContent);
   };
   find(".pe-forward").addEventListener("click", () => turn(1));

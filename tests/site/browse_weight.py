@@ -17,6 +17,8 @@ ALWAYS = {
     "doctools.js",
     "documentation_options.js",
     "icons.css",
+    "print.css",
+    "print.js",
     "pydata-sphinx-theme.js",
     "pygments.css",
     "sphinx-book-theme.css",
