@@ -27,7 +27,8 @@ ALWAYS = {
     "theme-without-icons.css",
 }
 CODE = {"clipboard.min.js", "copybutton.css", "copybutton.js"}
-EXPLORER = {"packing_explorer.css", "packing_explorer.js"}
+FIGURES = ("packing_explorer", "lstm_run")
+PACKING = {"packing.css", "packing.js"}  # what the two figures share
 SEARCH = {
     "language_data.js",
     "searchindex.js",
@@ -63,8 +64,9 @@ def expected(text: str, name: str) -> set[str]:
         files |= CODE
     if 'class="cell' in text:
         files |= {"mystnb.css"}
-    if 'class="packing-explorer' in text:
-        files |= EXPLORER
+    for figure in FIGURES:
+        if f'class="{figure.replace("_", "-")}' in text:
+            files |= PACKING | {f"{figure}.css", f"{figure}.js"}
     if 'class="math' in text:
         files |= {"tex-chtml.js"}
     return files | SEARCH if name == "search.html" else files
