@@ -73,7 +73,7 @@ test: setup
 # Chromium comes from the system: PACKTUTOR_CHROMIUM may name another one.
 browser: setup
 	@if [ ! -f _build/done ]; then $(MAKE) --no-print-directory book; fi
-	"$(PY)" -m pytest tests/site/browse_search.py tests/site/browse_explorer.py tests/site/browse_lstm.py tests/site/browse_print.py tests/site/browse_pdf.py
+	"$(PY)" -m pytest tests/site/browse_*.py
 
 # The whole book as one PDF, from the print styles.
 pdf: setup

@@ -113,7 +113,7 @@ def _of_recurrence(rows: list[Row]) -> Iterator[Target]:
         yield _least(
             f"{text}: {bound} of the attainable limit",
             bound,
-            chosen,
+            [row for row in chosen if _has_limit(row, rows)],
             lambda row: row["ratios"]["share_of_limit"],
         )
     yield _least(
@@ -132,6 +132,19 @@ def _of_recurrence(rows: list[Row]) -> Iterator[Target]:
             if row["case"] == "halves, T=4000" and row["run"] == "training"
         ],
         lambda row: 1 / row["ratios"]["to_torch_packed"],
+    )
+
+
+def _has_limit(row: Row, rows: list[Row]) -> bool:
+    """Tell whether a limit can be: training takes more than its forward run.
+
+    A limit is a difference of two times; where few rounds were possible, its
+    noise may be larger than itself.
+    """
+    return row["run"] == "forward" or all(
+        row["limit_ms"] >= other["limit_ms"]
+        for other in rows
+        if other["case"] == row["case"]
     )
 
 

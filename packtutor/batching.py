@@ -38,7 +38,8 @@ _BLOCK = 1 << 16
 class BucketBatchSampler(Sampler[list[int]]):
     """Choose batches of sequences of similar length, within a budget.
 
-    For ``DataLoader(dataset, batch_sampler=sampler, collate_fn=collate)``. A
+    For ``DataLoader(dataset, batch_sampler=sampler, collate_fn=collate)``.
+    Call ``set_epoch`` before each epoch, else all have the same batches. A
     batch has as many sequences as fit, so that batches cost about the same:
     many short ones, or a few long ones. Mostly they are more than 90% full on
     average, if several of the longest sequences fit into one and an epoch has

@@ -278,6 +278,7 @@ def made_up(ours=1.0, padded=2.0, packed=4.0, right="outputs only", **of):
         "bidirectional": False,
         "mixed": True,
         "run": "training",
+        "limit_ms": 0.8 * ours,
         "ways": {
             "run_rnn packed": {"ms": ours, "right": True},
             "run_rnn ragged": {"ms": ours, "right": True},
@@ -353,6 +354,16 @@ def test_share_of_the_limit(text, row, bound) -> None:
         made = made_up(**row)
         made["ratios"]["share_of_limit"] = share
         assert judge(text, recurrence=of(made)).verdict == verdict
+
+
+def test_a_training_limit_below_the_forward_one_is_none() -> None:
+    forward, training = made_up(run="forward"), made_up(limit_ms=0.1)
+    training["ratios"]["share_of_limit"] = 0.1
+    text = "mixed lengths: 0.75"
+    assert judge(text, recurrence=of(training)).found == 0.1
+    assert judge(text, recurrence=of(forward, training)).found == 0.8
+    training["limit_ms"] = 1.0
+    assert judge(text, recurrence=of(forward, training)).found == 0.1
 
 
 @pytest.mark.parametrize(

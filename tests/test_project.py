@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import importlib.util
 import re
@@ -297,3 +298,17 @@ def test_no_paths_and_no_registries(
     for name, text in tracked.items():
         found = re.search(never, text)
         assert not found, f"{name}: {found}"
+
+
+def test_the_book_leaves_the_environments_out() -> None:
+    """Else the packages' own pages are read, and their warnings fail it."""
+    config = yaml.safe_load(read("_config.yml"))
+    names = set(re.findall(r"\.venv[\w-]*", read("Makefile")))
+    assert names == {".venv", ".venv-bench"}
+    for name in names:
+        page = f"{name}/lib/some/page.md"
+        for path in (name, page):
+            assert any(
+                fnmatch.fnmatch(path, pattern)
+                for pattern in config["exclude_patterns"]
+            )

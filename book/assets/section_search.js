@@ -164,7 +164,15 @@
       list.append(item);
     }
     box.append(heading, list);
-    document.getElementById("search-results").before(box);
+    const results = document.getElementById("search-results");
+    results.before(box);
+    // Sphinx wants every word on one page, and else says that nothing was
+    // found, below sections that were.
+    new MutationObserver(() => {
+      const said = results.querySelector(".search-summary");
+      if (said?.textContent.startsWith("Your search did not match"))
+        said.textContent = "No page has all of these words.";
+    }).observe(results, { childList: true, subtree: true });
   };
 
   const query = new URLSearchParams(window.location.search).get("q") ?? "";

@@ -33,6 +33,10 @@ SYMPTOMS = {
     "stateful rnn remainder batch at end of epoch": "My last batch is smaller",
     "error hx too small for batch packed": "INDICES element is out",
     "vocab rebuilt model output changed": "Predictions change when",
+    "nan loss when no label in the batch is left": "My loss is NaN",
+    "state dict keys missing after making lstm bidirectional": (
+        "Same weights, another score",
+    ),
     # What PyTorch says, and what to do: each is an answer.
     "error because a text is empty": (
         "Length of all samples",
@@ -126,3 +130,9 @@ def test_words_without_a_match_find_no_section(
 ) -> None:
     assert found(page, address, "xylophone") == []
     assert found(page, address, "") == []
+
+
+def test_sphinx_does_not_deny_the_sections(page: Page, address: str) -> None:
+    assert found(page, address, "nan loss zebra when texts are short")
+    page.get_by_text("No page has all of these words.").wait_for()
+    assert not page.get_by_text("did not match any documents").count()

@@ -30,6 +30,18 @@ def site() -> Path:
 
 
 @pytest.fixture(scope="session")
+def names(site: Path) -> list[str]:
+    """Every page, but the first, which only leads to another."""
+    found = [
+        path.relative_to(site).as_posix()
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.parts
+    ]
+    found.remove("index.html")
+    return found
+
+
+@pytest.fixture(scope="session")
 def address(site: Path) -> Iterator[str]:
     """The address of the built site, served on this machine."""
     handler = functools.partial(_Quiet, directory=str(site))
