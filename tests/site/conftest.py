@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tools.pdf import open_browser
 
 SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
 
@@ -53,17 +53,9 @@ def address(site: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium: Debian's, or the one that PACKTUTOR_CHROMIUM names."""
-    path = os.environ.get("PACKTUTOR_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.fail(
-            "no browser: install chromium, or name one in PACKTUTOR_CHROMIUM"
-        )
+    """Chromium, as the PDF is printed with."""
     with sync_playwright() as playwright:
-        # Root, as in a container, cannot have Chromium's own sandbox.
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
+        chromium = open_browser(playwright)
         yield chromium
         chromium.close()
 
