@@ -1171,3 +1171,18 @@ def test_packing_is_the_same_by_every_way(sizes, device):
         packed = Ragged(values, sizes).to_packed()
         assert packed.data.tolist() == places
         assert_same(Ragged.from_packed(packed).values, values)
+
+
+@pytest.mark.parametrize("width", [0, 1, 7, 8, 64])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_rows_of_any_width_come_back_from_packed(width, recorded, device):
+    """Narrow rows are written, wide ones gathered, unless recorded."""
+    sizes = [1, 4, 2, 5, 3]
+    values = make_floats(sum(sizes), width, device=device).float()
+    packed = Ragged(values.requires_grad_(recorded), sizes).to_packed()
+    back = Ragged.from_packed(packed).values
+    assert_same(back.detach(), values.detach())
+    if recorded:
+        weights = torch.arange(1.0, 16, device=device)[:, None]
+        (grown,) = torch.autograd.grad((back * weights).sum(), values)
+        assert_same(grown, weights.expand_as(values).contiguous())
