@@ -18,7 +18,14 @@ from packtutor.oracle import one_by_one
 from packtutor.packed import check_packed
 from packtutor.ragged import Ragged
 from packtutor.recurrence import plan_run, run_rnn
-from packtutor.text import DOCS, Vocabulary, python_help_texts, tokenize
+from packtutor.text import (
+    DOCS,
+    Paragraph,
+    Vocabulary,
+    python_help_paragraphs,
+    python_help_texts,
+    tokenize,
+)
 
 __version__ = "0.1.0"
 
@@ -27,6 +34,7 @@ __all__ = [
     "BucketBatchSampler",
     "Cost",
     "CostComparison",
+    "Paragraph",
     "Plan",
     "Ragged",
     "Violation",
@@ -43,6 +51,7 @@ __all__ = [
     "padding_fraction",
     "pick_device",
     "plan_run",
+    "python_help_paragraphs",
     "python_help_texts",
     "rnn_cost",
     "run_rnn",

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from packtutor._checks import as_count, as_integers, as_list, short
+from packtutor._corpus import (
+    Paragraph,
+    python_help_paragraphs,
+    python_help_texts,
+)
+
+__all__ = [
+    "DOCS",
+    "Paragraph",
+    "Vocabulary",
+    "python_help_paragraphs",
+    "python_help_texts",
+    "tokenize",
+]
 
 DOCS = ["on your mark", "get set", "go"]
 
 _PAD = "<pad>"
 _UNK = "<unk>"
-
-# Modules whose docstrings are prose. A fixed list, so that the texts differ
-# between Python versions only by what Python itself changed.
-_MODULES = """
-    argparse ast bdb calendar cmd code collections configparser
-    contextlib copy csv ctypes dataclasses datetime difflib dis doctest
-    email enum fractions functools gettext glob gzip heapq http imaplib
-    inspect ipaddress json locale logging mailbox numbers optparse
-    pathlib pdb pickle pickletools platform plistlib poplib pprint pydoc
-    queue random sched secrets shelve shutil smtplib socket statistics
-    string subprocess symtable tarfile tempfile textwrap threading
-    timeit tokenize trace traceback types typing unittest uuid wave
-    weakref webbrowser zipfile _pydecimal _pyio socketserver ssl
-    selectors
-""".split()  # noqa: SIM905 (a list would take a line a name)
 
 
 def tokenize(text: str) -> list[str]:
@@ -228,53 +224,3 @@ class Vocabulary:
                     f"it must be from 0 to {len(self) - 1}"
                 )
         return [self._tokens[number] for number in numbers]
-
-
-def python_help_texts() -> list[str]:
-    """Return the prose that comes with Python: a corpus without a download.
-
-    The topics of ``help()`` and the docstrings of a fixed list of standard
-    modules, at least 150,000 words. The sources are parsed, not imported.
-    The texts differ a little between Python versions.
-
-    Example:
-        >>> sum(len(tokenize(text)) for text in python_help_texts()) > 150_000
-        True
-
-    Cost:
-        One or two seconds: it parses about 80 modules.
-
-    Source:
-        Python's standard library (PSF licence).
-
-    Not for:
-        Numbers that must be the same on every Python.
-    """
-    texts: list[str] = []
-    for node in ast.walk(ast.parse(_source("pydoc_data.topics"))):
-        if isinstance(node, ast.Dict):
-            texts += ast.literal_eval(node).values()
-    for name in _MODULES:
-        for node in ast.walk(ast.parse(_source(name))):
-            if isinstance(node, _DOCUMENTED):
-                docstring = ast.get_docstring(node)
-                if docstring:
-                    texts.append(docstring)
-    return texts
-
-
-_DOCUMENTED = (
-    ast.Module,
-    ast.ClassDef,
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-)
-
-
-def _source(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    loader: Any = spec.loader if spec else None
-    source = loader.get_source(module) if loader else None
-    if source is None:
-        raise RuntimeError(f"this Python has no source for {module}")
-    return str(source)

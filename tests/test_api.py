@@ -21,6 +21,7 @@ PUBLIC = [
     "BucketBatchSampler",
     "Cost",
     "CostComparison",
+    "Paragraph",
     "Plan",
     "Ragged",
     "Violation",
@@ -37,6 +38,7 @@ PUBLIC = [
     "padding_fraction",
     "pick_device",
     "plan_run",
+    "python_help_paragraphs",
     "python_help_texts",
     "rnn_cost",
     "run_rnn",
@@ -51,6 +53,7 @@ MEMBERS = {
     ],
     "Cost": ["additions", "multiplications"],
     "CostComparison": ["packed", "padded", "saved_fraction"],
+    "Paragraph": ["kind", "source", "text"],
     "Plan": [
         "cells",
         "padding_fraction",
@@ -91,7 +94,7 @@ def test_the_public_names():
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_the_public_members(name):
-    inherited = dir(tuple) if name.startswith(("Cost", "Plan")) else []
+    inherited = dir(tuple) if name.startswith(("Cost", "Pa", "Plan")) else []
     members = [
         member
         for member in dir(getattr(packtutor, name))

@@ -11,8 +11,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import packtutor.text
-from packtutor import DOCS, Vocabulary, python_help_texts, tokenize
+import packtutor._corpus
+from packtutor import (
+    DOCS,
+    Vocabulary,
+    python_help_paragraphs,
+    python_help_texts,
+    tokenize,
+)
 
 # Words as people write them, and those that stand for something else here.
 words = st.one_of(
@@ -211,6 +217,58 @@ def test_python_brings_enough_prose(help_texts):
     assert len(Vocabulary.from_texts(help_texts)) > 10_000
 
 
+def test_paragraphs_are_those_of_the_texts(help_texts):
+    paragraphs = python_help_paragraphs()
+    words = [" ".join(tokenize(paragraph.text)) for paragraph in paragraphs]
+    assert all(words)
+    assert len(set(words)) == len(words) > 5_000
+    everything = "\n".join(" ".join(tokenize(text)) for text in help_texts)
+    assert all(text in everything for text in words)
+    # Nothing but repetitions is missing.
+    assert set(everything.split()) == set(" ".join(words).split())
+
+
+def test_a_paragraph_says_where_it_comes_from():
+    paragraphs = python_help_paragraphs()
+    assert ("topic", 'help("compound")') in {
+        (kind, source)
+        for text, kind, source in paragraphs
+        if "conditional execution" in text
+    }
+    found = [
+        (kind, source)
+        for text, kind, source in paragraphs
+        if text.startswith("Text wrapping and filling")
+    ]
+    assert found == [("module", "textwrap")]
+    assert {kind for _, kind, _ in paragraphs} == (
+        {"topic", "module", "class", "function"}
+    )
+
+
+def test_paragraphs_end_at_blank_lines_and_come_once(monkeypatch):
+    source = (
+        '"""One.\n\n  \n\nTwo\nlines.\n\nOne."""\n'
+        'class Three:\n    """Three.\n\nTwo  lines."""\n'
+        '    async def four(self): """Four."""\n'
+        'def five(): """ """\n'
+    )
+    topics = 'topics = {"if": "One.", "for": "Six."}'
+    monkeypatch.setattr(packtutor._corpus, "_MODULES", ["a"])
+    monkeypatch.setattr(
+        packtutor._corpus,
+        "_source",
+        lambda name: source if name == "a" else topics,
+    )
+    assert python_help_paragraphs() == [
+        ("One.", "topic", 'help("if")'),
+        ("Six.", "topic", 'help("for")'),
+        ("Two\nlines.", "module", "a"),
+        ("Three.", "class", "a"),
+        ("Four.", "function", "a"),
+    ]
+
+
 def test_reading_a_module_does_not_import_it():
     code = (
         "import sys, packtutor\n"
@@ -230,6 +288,6 @@ def test_reading_a_module_does_not_import_it():
 
 def test_a_module_without_source_is_named(monkeypatch):
     for name in ("sys", "no_such_module"):
-        monkeypatch.setattr(packtutor.text, "_MODULES", [name])
+        monkeypatch.setattr(packtutor._corpus, "_MODULES", [name])
         with pytest.raises(RuntimeError, match=f"has no source for {name}"):
             python_help_texts()
