@@ -142,7 +142,9 @@ def draw_strip(
         x, rest = x + shown, rest - fits
         if not whole:
             left = f"{MORE} {rest:,} more" if rest else MORE
-            write(axes, x + 0.1, y + CELL / 2, left, NOTE)
+            # Close behind the last cell, not behind the gap after it.
+            at_end = x + 0.1 - GAP * (not shown)
+            write(axes, at_end, y + CELL / 2, left, NOTE)
             break
         x += GAP
 
