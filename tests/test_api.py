@@ -299,7 +299,10 @@ def test_figures_stay_out_of_the_package():
         "_choices.py",
         "_drawing.py",
         "_four.py",
+        "_layouts.py",
+        "_padded.py",
         "_pictures.py",
+        "_stepped.py",
         "_strips.py",
     )
     for path in folder.glob("*.py"):

@@ -212,17 +212,9 @@ const packing = (() => {
     return `${letters.join("")}…`;
   };
 
-  // The documents' colours run through three of the theme's.
-  const colour = (doc, rows) => {
-    const share = rows > 1 ? (200 * doc) / (rows - 1) : 100;
-    const [from, to] =
-      share <= 100 ? ["success", "primary"] : ["primary", "accent"];
-    const part = (share <= 100 ? share : share - 100).toFixed(1);
-    return (
-      `--doc: color-mix(in oklab, var(--pst-color-${to}) ${part}%, ` +
-      `var(--pst-color-${from}))`
-    );
-  };
+  // A document's colour is the one that the figures give its row.
+  const COLOURS = 5;
+  const colour = (doc) => `--doc: var(--pe-doc-${doc % COLOURS})`;
 
   const HATCH = "url(#pe-hatch)";
 
@@ -266,7 +258,7 @@ const packing = (() => {
       rx: 3,
     });
     if (!token) return draw("g", {}, box);
-    const cell = draw("g", { style: colour(token[0], batch.rows) }, box);
+    const cell = draw("g", { style: colour(token[0]) }, box);
     const word = shorten(shownWord(batch, grid, token), wide - 8);
     const middle = top + high / 2 + (grid.number ? 4 : 0);
     cell.append(
@@ -305,7 +297,7 @@ const packing = (() => {
     return [...Array(grid.rows).keys()].flatMap((row) => {
       const doc = grid.seq(row);
       const length = batch.lengths[doc];
-      const style = colour(doc, batch.rows);
+      const style = colour(doc);
       return [
         bar("pe-bar", 0, length, row, { style }),
         ...(grid.pads && length < grid.columns

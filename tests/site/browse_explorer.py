@@ -55,6 +55,13 @@ READ = """() => {
         note: text(root.querySelector("#pe-note")),
     };
 }"""
+# Whether a word is written in the ink of the figures.
+INKED = """word => {
+    const look = getComputedStyle(word);
+    const ink = parseInt(look.getPropertyValue("--pe-ink").slice(1), 16);
+    const parts = [ink >> 16, (ink >> 8) & 255, ink & 255];
+    return look.fill === `rgb(${parts.join(", ")})`;
+}"""
 # The words of each row as drawn; a pad is null.
 DRAWN = """name => {
     const rows = document.querySelectorAll(`[data-layout=${name}] .pe-row`);
@@ -709,9 +716,8 @@ def test_its_colours_are_those_of_the_page(
 ) -> None:
     page = browser.new_page(color_scheme=scheme)
     page.goto(f"{address}/{FRONT}")
-    ink = page.evaluate("getComputedStyle(document.body).color")
     word = page.locator(".pe-word").first
-    assert word.evaluate("w => getComputedStyle(w).fill") == ink
+    assert word.evaluate(INKED)
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     fill = "c => getComputedStyle(c).fill"
     fills = page.locator("[data-layout=padded] .pe-cell").evaluate_all(
