@@ -357,21 +357,22 @@ const packing = (() => {
     const { seqs, others } = drawNames(grid, batch, size);
     const past = draw("rect", { class: "pe-past", x: left, y: LINE });
     const now = draw("rect", { class: "pe-now", y: LINE - 1, rx: 4 });
-    const picture = draw("g", { "aria-hidden": "true" }, ...seqs, ...others);
+    const picture = draw("g", { "aria-hidden": "true" }, ...others);
     picture.append(...(words ? drawWords : drawBars)(grid, batch, size));
     picture.append(past, now);
-    const svg = draw(
-      "svg",
-      {
-        width: right + (words ? 2 : LINE),
-        height: bottom + (words && (grid.foot || !grid.seq) ? LINE + 4 : 8),
-      },
-      picture,
-    );
+    const height = bottom + (words && (grid.foot || !grid.seq) ? LINE + 4 : 8);
+    const width = right + (words ? 2 : LINE);
+    const svg = draw("svg", { width, height }, picture);
+    // The rows' names are a drawing of their own over the left of the other,
+    // so that they stay in view when that is scrolled.
+    const look = { class: "pe-names", width: left - 4, height };
+    const style = `margin-right: ${4 - left}px`;
+    const names = draw("svg", { ...look, style, "aria-hidden": "true" }, ...seqs);
 
     return {
       grid,
       size,
+      parts: seqs.length ? [svg, names] : [svg],
       svg,
       // Frame the column that is read; return where that is.
       play(step) {
