@@ -125,7 +125,7 @@ class InsertFigures(SphinxTransform):
                 self.warn("picture", picture)
 
     def append_to(self, heading: str, name: str) -> bool:
-        """Put a figure at the end of a section; return whether there is one."""
+        """Put a figure at the end of a section; say if there is one."""
         for title in self.document.findall(nodes.title):
             if title.astext() == heading:
                 title.parent.append(make_figure(name))
@@ -133,7 +133,7 @@ class InsertFigures(SphinxTransform):
         return False
 
     def put_in_place_of(self, picture: str, name: str) -> bool:
-        """Put a figure where a picture is; return whether there is one."""
+        """Put a figure where a picture is; say if there is one."""
         for image in self.document.findall(nodes.image):
             if image["uri"] == picture:
                 image.parent.replace_self(make_figure(name))

@@ -336,8 +336,6 @@ const packing = (() => {
           : []),
       ];
     });
-    if (grid.foot && words)
-      others.push(name("pe-seq pe-size", left - 6, below, "batch_sizes"));
     if (!grid.seq && words)
       batch.sizes.forEach((_, step) => {
         const [from, to] = grid.read(step);
@@ -348,13 +346,17 @@ const packing = (() => {
           name("", (start + end) / 2, below + 1, `t=${step}`),
         );
       });
-    return { seqs, others };
+    const under =
+      grid.foot && words
+        ? [name("pe-seq pe-size", left - 6, below, "batch_sizes")]
+        : [];
+    return { seqs, under, others };
   };
 
   const drawGrid = (grid, batch, room) => {
     const size = measure(grid, batch, room);
     const { words, left, wide, high, x, right, bottom } = size;
-    const { seqs, others } = drawNames(grid, batch, size);
+    const { seqs, under, others } = drawNames(grid, batch, size);
     const past = draw("rect", { class: "pe-past", x: left, y: LINE });
     const now = draw("rect", { class: "pe-now", y: LINE - 1, rx: 4 });
     const picture = draw("g", { "aria-hidden": "true" }, ...others);
@@ -365,9 +367,18 @@ const packing = (() => {
     const svg = draw("svg", { width, height }, picture);
     // The rows' names are a drawing of their own over the left of the other,
     // so that they stay in view when that is scrolled.
-    const look = { class: "pe-names", width: left - 4, height };
-    const style = `margin-right: ${4 - left}px`;
-    const names = draw("svg", { ...look, style, "aria-hidden": "true" }, ...seqs);
+    const names = draw(
+      "svg",
+      {
+        class: "pe-names",
+        width: left - 2,
+        height,
+        style: `margin-right: ${2 - left}px`,
+        "aria-hidden": "true",
+      },
+      ...seqs,
+      ...under,
+    );
 
     return {
       grid,
