@@ -200,7 +200,7 @@
     batch = pack(docs.join("\n"));
     packed = drawGrid(makeGrids(batch).packed, batch, root.clientWidth);
     set(packed.svg, { role: "img" });
-    boxOf("packed").replaceChildren(packed.svg);
+    boxOf("packed").replaceChildren(...packed.parts);
     range.max = batch.steps + 1;
     show(place);
   };

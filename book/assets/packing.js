@@ -328,8 +328,6 @@ const packing = (() => {
           : []),
       ];
     });
-    if (grid.foot && words)
-      others.push(name("pe-seq pe-size", left - 6, below, "batch_sizes"));
     if (!grid.seq && words)
       batch.sizes.forEach((_, step) => {
         const [from, to] = grid.read(step);
@@ -340,30 +338,44 @@ const packing = (() => {
           name("", (start + end) / 2, below + 1, `t=${step}`),
         );
       });
-    return { seqs, others };
+    const under =
+      grid.foot && words
+        ? [name("pe-seq pe-size", left - 6, below, "batch_sizes")]
+        : [];
+    return { seqs, under, others };
   };
 
   const drawGrid = (grid, batch, room) => {
     const size = measure(grid, batch, room);
     const { words, left, wide, high, x, right, bottom } = size;
-    const { seqs, others } = drawNames(grid, batch, size);
+    const { seqs, under, others } = drawNames(grid, batch, size);
     const past = draw("rect", { class: "pe-past", x: left, y: LINE });
     const now = draw("rect", { class: "pe-now", y: LINE - 1, rx: 4 });
-    const picture = draw("g", { "aria-hidden": "true" }, ...seqs, ...others);
+    const picture = draw("g", { "aria-hidden": "true" }, ...others);
     picture.append(...(words ? drawWords : drawBars)(grid, batch, size));
     picture.append(past, now);
-    const svg = draw(
+    const height = bottom + (words && (grid.foot || !grid.seq) ? LINE + 4 : 8);
+    const width = right + (words ? 2 : LINE);
+    const svg = draw("svg", { width, height }, picture);
+    // The rows' names are a drawing of their own over the left of the other,
+    // so that they stay in view when that is scrolled.
+    const names = draw(
       "svg",
       {
-        width: right + (words ? 2 : LINE),
-        height: bottom + (words && (grid.foot || !grid.seq) ? LINE + 4 : 8),
+        class: "pe-names",
+        width: left - 2,
+        height,
+        style: `margin-right: ${2 - left}px`,
+        "aria-hidden": "true",
       },
-      picture,
+      ...seqs,
+      ...under,
     );
 
     return {
       grid,
       size,
+      parts: seqs.length ? [svg, names] : [svg],
       svg,
       // Frame the column that is read; return where that is.
       play(step) {
