@@ -30,6 +30,9 @@ class NextTokens(NamedTuple, Generic[Batch]):
         >>> pairs = next_tokens(Ragged(torch.tensor([2, 3, 4]), [3]))
         >>> pairs.inputs.values, pairs.targets.values
         (tensor([2, 3]), tensor([3, 4]))
+
+    Not for:
+        Classes of words or of sequences, which come with the data.
     """
 
     inputs: Batch
