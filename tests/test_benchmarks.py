@@ -65,6 +65,21 @@ def test_results_name_no_host_and_no_path() -> None:
         assert ":\\\\" not in text
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "book/index.md",
+        "book/choose.md",
+        "book/07_measure_what_packing_buys.ipynb",
+    ],
+)
+def test_the_text_says_whether_a_gpu_was_measured(name) -> None:
+    text = (results.ROOT / name).read_text("utf-8")
+    assert "make bench-gpu" in text
+    assert ("No GPU has been measured" in text) == ("gpu" not in stored())
+
+
 def test_stored_results_can_be_shown() -> None:
     assert "Figures to reach" in tables.everything(stored())
 
