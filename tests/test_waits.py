@@ -46,8 +46,8 @@ CONVERSIONS = {
         lambda x: Ragged(x, SIZES).index_select([1, 1]),
         [UP] * 2,
     ),
-    "mean": (lambda x: pooling.mean(Ragged(x, SIZES)), [UP] * 2),
-    "max": (lambda x: pooling.max(Ragged(x, SIZES)), [UP] * 2),
+    "mean": (lambda x: pooling.mean(Ragged(x, SIZES)), [UP]),
+    "max": (lambda x: pooling.max(Ragged(x, SIZES)), [UP]),
 }
 
 
