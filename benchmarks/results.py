@@ -19,7 +19,7 @@ from benchmarks.digest import digest_of_package
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "benchmarks" / "results"
 QUICK = COMMITTED / "quick"
-NAMES = ("recurrence", "conversions", "growth", "memory")
+NAMES = ("recurrence", "conversions", "growth", "memory", "gpu")
 _PEERS = ("torch", "numpy", "onnxruntime", "jax", "flax")
 
 
@@ -36,7 +36,7 @@ def about(settings: dict[str, Any]) -> dict[str, Any]:
         },
         "versions": {
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _PEERS},
+            **_versions(),
         },
         "commit": commit,
         "changed_since_commit": bool(_git("status", "--porcelain")),
@@ -76,6 +76,17 @@ def rounded(value: Any) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return float(f"{value:.4g}")
     return value
+
+
+def _versions() -> dict[str, str]:
+    """Return those of the peers that are here; a GPU is measured without."""
+    found = {}
+    for name in _PEERS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def _git(*arguments: str) -> str:

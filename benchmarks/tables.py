@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import results
+from benchmarks import gpu_report, results
 from benchmarks.targets import Results, evaluate
 
 _WAYS = (
@@ -28,6 +28,7 @@ def everything(found: Results) -> str:
         ("conversions", _conversions),
         ("growth", _growth),
         ("memory", _memory),
+        ("gpu", _gpu),
     ):
         if name in found and found[name]["cases"]:
             parts.append(f"## {name.capitalize()}\n\n{table(found[name])}")
@@ -124,6 +125,11 @@ def _memory(result: dict[str, Any]) -> str:
         f"{table}\n\nGrowth over {small['batches']:,} small batches since the "
         f"end of the first tenth:\n\n{markdown(['way', *tenths], grown)}"
     )
+
+
+def _gpu(result: dict[str, Any]) -> str:
+    parts = gpu_report.tables(result, number)
+    return "\n\n".join(markdown(head, rows) for head, rows in parts if rows)
 
 
 def _targets(found: Results) -> str:
