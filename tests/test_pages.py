@@ -394,6 +394,39 @@ def test_code_in_the_readme_runs() -> None:
         exec(block, {})
 
 
+def test_the_changed_model_gives_what_the_page_says() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", page("change"), flags=re.S)
+    assert len(blocks) == 6
+    for seed in range(3):
+        torch.manual_seed(seed)
+        exec("\n".join(blocks), {})
+
+
+def test_timings_of_the_changed_model_are_those_that_were_measured() -> None:
+    path = ROOT / "benchmarks" / "results" / "recurrence.json"
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    cases = {(row["case"], row["run"]): row for row in measured["cases"]}
+    case = {
+        "32, even to ": "uniform, B=32",
+        "64, skewed to ": "log-normal, B=64",
+    }
+    rows = table(page("change"), "Will it help?")
+    assert len(rows) == 4
+    for lengths, run, *times in rows:
+        kind, longest = re.fullmatch(r"(.+ )(\d+)", lengths).groups()
+        row = cases[f"LSTM, 2 x 2, {case[kind]}", run]
+        assert int(longest) == row["T"]
+        ways = "torch padded", "torch packed", "run_rnn packed"
+        assert times == [f"{row['ways'][way]['ms']:.1f}" for way in ways]
+        assert not row["ways"]["torch padded"]["right"]
+    about = measured["about"]
+    version = about["versions"]["torch"].partition("+")[0]
+    threads = about["machine"]["threads"]
+    assert f"{threads} threads of one CPU with torch {version}" in page(
+        "change"
+    )
+
+
 def test_timings_in_the_readme_are_those_that_were_measured() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.M)
