@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from benchmarks import conversions, growth, memory, plots, results, tables
+from benchmarks import (
+    conversions,
+    growth,
+    memory,
+    plots,
+    results,
+    stragglers,
+    tables,
+    training,
+)
 from benchmarks.cases import CASES
 from benchmarks.recurrence import measure_case
 
@@ -81,11 +90,38 @@ def memory_jobs(settings: dict[str, Any]) -> Iterator[Job]:
             )
 
 
+def training_jobs(settings: dict[str, Any]) -> Iterator[Job]:
+    """Yield one job for each seed, and one for the control."""
+    plan = training.Plan.of(settings)
+    for seed in range(plan.seeds):
+        yield Job(
+            f"training, seed {seed}",
+            lambda seed=seed: training.measure_seed(seed, plan),
+        )
+    yield Job(
+        "training, shuffled labels",
+        lambda: training.measure_control(plan),
+    )
+
+
+def straggler_jobs(settings: dict[str, Any]) -> Iterator[Job]:
+    """Yield one job for each number of processes that is measured."""
+    for world in stragglers.MEASURED:
+        yield Job(
+            f"stragglers, {world} processes",
+            lambda world=world: [
+                stragglers.measure_processes(world, full=settings["full"])
+            ],
+        )
+
+
 SUITES: dict[str, Callable[[dict[str, Any]], Iterator[Job]]] = {
     "recurrence": recurrence_jobs,
     "conversions": conversion_jobs,
     "growth": growth_jobs,
     "memory": memory_jobs,
+    "training": training_jobs,
+    "stragglers": straggler_jobs,
 }
 
 
@@ -101,6 +137,12 @@ def finish(
         result["small_batches"] = memory.measure_small_batches(
             settings["small_batches"]
         )
+    if name == "training":
+        plan = training.Plan.of(settings)
+        result |= training.summarise(rows, plan)
+    if name == "stragglers":
+        full = settings["full"]
+        result |= stragglers.simulate_all(rows, full=full)
     return result
 
 
@@ -149,8 +191,8 @@ def main(arguments: list[str] | None = None) -> None:
         "values_of_n": 8 if options.full else 5,
         "small_batches": 100_000 if options.full else 1000,
     }
-    about = results.about(settings)
     for name in options.only:
+        about = results.about(name, settings)
         jobs = list(SUITES[name](settings))
         rows = [row for job in follow(name, jobs) for row in job.run()]
         result = {"about": about, **finish(name, rows, settings)}
