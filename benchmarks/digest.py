@@ -47,12 +47,10 @@ def modules_of_run(starts: tuple[str, ...], root: Path = ROOT) -> list[str]:
         if name in found or not _path(root, name).is_file():
             continue
         found.add(name)
-        for name_used, module in _imports(_path(root, name)):
-            if module == "packtutor":
-                module = homes.get(name_used, module)
-            if module in ("packtutor", "examples"):
-                module = f"{module}.{name_used}"
-            waiting.append(module)
+        for used, module in _imports(_path(root, name)):
+            home = homes.get(used, module) if module == "packtutor" else module
+            within = home in ("packtutor", "examples")
+            waiting.append(f"{home}.{used}" if within else home)
     return sorted(found)
 
 

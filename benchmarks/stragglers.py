@@ -1,7 +1,8 @@
 """Simulate how long processes wait for one another, on real lengths.
 
 Each step of W processes ends when the slowest has ended. What a step takes is
-predicted from its batch: B sequences, T the longest, N their tokens. The
+predicted from its batch: B sequences, T the
+longest, N their tokens, and how far the shortest is from the longest. The
 prediction is fitted to measured steps, and held to measured epochs of one and
 of two processes, which it has not seen.
 """
@@ -45,7 +46,7 @@ QUICK_LIMIT = 2500
 # A bucketed process sorts so many of its batches at a time.
 POOL = 50
 # Each term may only add time.
-TERMS = ("call", "B", "T", "N", "cells")
+TERMS = ("call", "B", "T", "N", "cells", "spread")
 
 
 class Epoch(NamedTuple):
@@ -72,11 +73,12 @@ class Epoch(NamedTuple):
 
 
 class Extents(NamedTuple):
-    """B, T and N of each batch, each (steps, processes)."""
+    """B, T, N and the shortest of each batch, each (steps, processes)."""
 
     rows: Tensor
     longest: Tensor
     tokens: Tensor
+    shortest: Tensor
 
     @property
     def cells(self) -> Tensor:
@@ -130,7 +132,7 @@ def measure_extents(epoch: Epoch, lengths: Tensor) -> Extents:
     own = lengths[epoch.order[places]].double()
     found = [
         torch.segment_reduce(own, how, lengths=rows).long()
-        for how in ("max", "sum")
+        for how in ("max", "sum", "min")
     ]
     shape = epoch.starts.shape
     return Extents(rows.view(shape), *(each.view(shape) for each in found))
@@ -152,8 +154,10 @@ def lost_share(costs: Tensor) -> float:
 
 def terms(extents: Extents) -> np.ndarray:
     """Return one row for each batch, one column for each of ``TERMS``."""
-    rows, longest, tokens = (each.flatten() for each in extents)
+    rows, longest, tokens, shortest = (each.flatten() for each in extents)
     columns = [torch.ones_like(rows), rows, longest, tokens, rows * longest]
+    # Where lengths differ, run_rnn takes more calls.
+    columns.append(longest - shortest)
     return torch.stack(columns, 1).double().numpy()
 
 
@@ -250,7 +254,7 @@ def simulate_all(rows: list[dict[str, Any]], *, full: bool) -> dict[str, Any]:
         strategy: np.array([own[term] for term in TERMS])
         for strategy, own in one["prices"].items()
     }
-    steps = 100 if full else 20
+    steps = 200 if full else 20
     return {
         "simulated": [
             row
@@ -378,7 +382,7 @@ class _Worker:
             kinds.append(measure_extents(one, lengths))
         extents = [
             torch.cat([kind[part] for kind in kinds]).flatten().tolist()
-            for part in range(3)
+            for part in range(len(Extents._fields))
         ]
         alone, together, epochs = {}, {}, {}
         for strategy in STRATEGIES:
