@@ -21,7 +21,7 @@ help:
 	@echo "make browser               test the built site in Chromium"
 	@echo "make pdf                   print the site as _build/book.pdf"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
-	@echo "make bench [FULL=1]        measure some cases, or all in 20 minutes"
+	@echo "make bench [FULL=1]        measure some cases, or all in 35 minutes"
 	@echo "make lint                  ruff, mypy, zizmor, actionlint"
 	@echo "make serve [PORT=8000]     show the site on this machine"
 	@echo "make clean                 remove what was built, but not .venv"

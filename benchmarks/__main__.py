@@ -18,8 +18,8 @@ from benchmarks import (
     results,
     stragglers,
     tables,
-    training,
 )
+from benchmarks import training as trainings
 from benchmarks.cases import CASES
 from benchmarks.recurrence import measure_case
 
@@ -92,15 +92,15 @@ def memory_jobs(settings: dict[str, Any]) -> Iterator[Job]:
 
 def training_jobs(settings: dict[str, Any]) -> Iterator[Job]:
     """Yield one job for each seed, and one for the control."""
-    plan = training.Plan.of(settings)
+    plan = trainings.Plan.of(settings)
     for seed in range(plan.seeds):
         yield Job(
             f"training, seed {seed}",
-            lambda seed=seed: training.measure_seed(seed, plan),
+            lambda seed=seed: trainings.measure_seed(seed, plan),
         )
     yield Job(
         "training, shuffled labels",
-        lambda: training.measure_control(plan),
+        lambda: trainings.measure_control(plan),
     )
 
 
@@ -138,8 +138,8 @@ def finish(
             settings["small_batches"]
         )
     if name == "training":
-        plan = training.Plan.of(settings)
-        result |= training.summarise(rows, plan)
+        plan = trainings.Plan.of(settings)
+        result |= trainings.summarise(rows, plan)
     if name == "stragglers":
         full = settings["full"]
         result |= stragglers.simulate_all(rows, full=full)

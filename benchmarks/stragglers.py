@@ -1,10 +1,10 @@
 """Simulate how long processes wait for one another, on real lengths.
 
 Each step of W processes ends when the slowest has ended. What a step takes is
-predicted from its batch: B sequences, T the
-longest, N their tokens, and how far the shortest is from the longest. The
-prediction is fitted to measured steps, and held to measured epochs of one and
-of two processes, which it has not seen.
+predicted from its batch: B sequences, T the longest, N their tokens, and how
+far the shortest is from the longest. The prediction is fitted to measured
+steps, and held to measured epochs of one and of two processes, which it has
+not seen.
 """
 
 from __future__ import annotations
