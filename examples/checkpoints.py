@@ -13,6 +13,18 @@ from typing import Any
 
 import torch
 
+# What zipfile and torch.load raise on a file that is not what it should be.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+)
+
 
 class CheckpointError(Exception):
     """A checkpoint that cannot be gone on from; the text says why."""
@@ -56,29 +68,22 @@ def load_checkpoint(path: Path, arguments: Mapping[str, Any]) -> Any:
         content = path.read_bytes()
         # PyTorch does not look at the checksums in its files; zipfile does.
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if archive.testzip() is not None:
-                raise zipfile.BadZipFile("a checksum is wrong")
+            damaged = archive.testzip()
         state = torch.load(
             io.BytesIO(content), map_location="cpu", weights_only=True
         )
-        saved = state["arguments"]
+        saved = None if damaged else state["arguments"]
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be read: {error.strerror}"
         ) from None
-    except (
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-        EOFError,
-        ValueError,
-    ):
+    except _DAMAGED:
+        saved = None
+    if not isinstance(saved, dict):
         raise CheckpointError(
             f"{path} is damaged or no checkpoint of this program; remove it "
             f"to start anew"
-        ) from None
+        )
     for name, value in arguments.items():
         if saved.get(name) != value:
             raise CheckpointError(

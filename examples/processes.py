@@ -18,7 +18,7 @@ class Place(NamedTuple):
 
     world: int = 1
     rank: int = 0
-    device: torch.device = torch.device("cpu")  # noqa: RUF009 (never changed)
+    device: torch.device = torch.device("cpu")
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def find_place(device: str | None) -> Iterator[Place]:
         yield Place(device=pick_device(device))
         return
     found = pick_device(device)
-    if found.type == "cuda" and found.index is None:
+    if str(found) == "cuda":
         found = pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(found)
     # Counts and generators' states travel on the CPU, gradients where they
