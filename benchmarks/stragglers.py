@@ -369,7 +369,7 @@ class _Worker:
         self._task: Task = task_of(None if full else QUICK_LIMIT)
 
     def measure(self) -> dict[str, Any]:
-        """Time steps alone, steps together, then epochs."""
+        """Time steps alone, steps together and epochs, in turns."""
         lengths = self._task.train_lengths
         chosen: list[list[int]] = []
         kinds = []
@@ -384,20 +384,29 @@ class _Worker:
             torch.cat([kind[part] for kind in kinds]).flatten().tolist()
             for part in range(len(Extents._fields))
         ]
+        places = {
+            batches: draw_epoch(batches, lengths, self._world, seed=0).places(
+                self._rank
+            )
+            for batches in BATCHES
+        }
         alone, together, epochs = {}, {}, {}
         for strategy in STRATEGIES:
             step = self._make_step(strategy, together=False)
             both = self._make_step(strategy, together=True)
-            alone[strategy], together[strategy] = self._time(
-                chosen, [step] if self._world == 1 else [step, both]
-            )
-            for batches in BATCHES:
-                places = draw_epoch(
-                    batches, lengths, self._world, seed=0
-                ).places(self._rank)
-                epochs[f"{strategy}, {batches}"] = [
-                    self._time_epoch(places, both) for _ in range(self._rounds)
-                ]
+            steps = [step] if self._world == 1 else [step, both]
+            own: dict[str, list[float]] = {name: [] for name in BATCHES}
+            rounds = []
+            self._time(chosen, steps)  # warms up
+            # Steps and epochs take turns: what disturbs one disturbs both.
+            for _ in range(self._rounds):
+                rounds.append(self._time(chosen, steps))
+                for batches, times in own.items():
+                    times.append(self._time_epoch(places[batches], both))
+            medians = np.median(np.array(rounds), axis=0).tolist()
+            alone[strategy], together[strategy] = medians[0], medians[-1]
+            for batches, times in own.items():
+                epochs[f"{strategy}, {batches}"] = times
         return {
             "extents": extents,
             "ms": alone,
@@ -433,22 +442,19 @@ class _Worker:
         chosen: list[list[int]],
         steps: list[Callable[[list[int]], None]],
     ) -> list[list[float]]:
-        """Return each step's median ms, batch by batch; the last twice.
+        """Return the ms of each kind of step, batch by batch.
 
         All processes run the same batches, at the same time.
         """
-        found = [[[] for _ in chosen] for _ in steps]
-        for number in range(self._rounds + 1):  # the first warms up
-            for way, step in enumerate(steps):
-                self._meet()
-                for batch, places in enumerate(chosen):
-                    begin = time.perf_counter()
-                    step(places)
-                    spent = time.perf_counter() - begin
-                    if number:
-                        found[way][batch].append(spent * 1000)
-        medians = [[float(np.median(t)) for t in way] for way in found]
-        return [medians[0], medians[-1]]
+        found: list[list[float]] = []
+        for step in steps:
+            self._meet()
+            found.append([])
+            for places in chosen:
+                begin = time.perf_counter()
+                step(places)
+                found[-1].append((time.perf_counter() - begin) * 1000)
+        return found
 
     def _time_epoch(
         self, places: list[list[int]], step: Callable[[list[int]], None]
