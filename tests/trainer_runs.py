@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,50 +31,52 @@ def _die():
 
 
 def _arrange(moment, count):
-    seen = 0
-
-    def due():
-        nonlocal seen
-        seen += 1
-        return seen == count
-
-    def before(function):
-        def run_or_die(*args, **kwargs):
-            if due():
-                _die()
-            return function(*args, **kwargs)
-
-        return run_or_die
-
-    def after(function):
-        def run_and_die(*args, **kwargs):
-            result = function(*args, **kwargs)
-            if due():
-                _die()
-            return result
-
-        return run_and_die
-
-    def truncate(handle):
-        if due():
-            os.ftruncate(handle, os.fstat(handle).st_size // 2)
-            _die()
-
+    """Replace what is called at the moment by what dies at that call."""
+    due = partial(next, iter(range(count - 1, -1, -1)), -1)
     if moment == "in a step":
-        training.cross_entropy = before(training.cross_entropy)
+        training.cross_entropy = _before(training.cross_entropy, due)
     elif moment == "in the validation":
-        fitting.evaluate = _die_inside(fitting.evaluate)
+        fitting.evaluate = _inside(fitting.evaluate, due)
     elif moment == "half a checkpoint":
-        checkpoints.os.fsync = truncate
+        checkpoints.os.fsync = partial(_truncate, due)
     elif moment == "before the old one is replaced":
-        Path.replace = before(Path.replace)
+        Path.replace = _before(Path.replace, due)
     elif moment == "after the old one is replaced":
-        Path.replace = after(Path.replace)
+        Path.replace = _after(Path.replace, due)
+    else:
+        raise ValueError(moment)
 
 
-def _die_inside(evaluate):
-    def evaluate_one(model, batches, **options):
-        evaluate(model, [next(iter(batches))], **options)
+def _before(function, due):
+    def run_or_die(*args, **kwargs):
+        if due() == 0:
+            _die()
+        return function(*args, **kwargs)
+
+    return run_or_die
+
+
+def _after(function, due):
+    def run_and_die(*args, **kwargs):
+        result = function(*args, **kwargs)
+        if due() == 0:
+            _die()
+        return result
+
+    return run_and_die
+
+
+def _inside(evaluate, due):
+    def evaluate_in_part(model, batches, **options):
+        if due() == 0:
+            evaluate(model, [next(iter(batches))], **options)
+            _die()
+        return evaluate(model, batches, **options)
+
+    return evaluate_in_part
+
+
+def _truncate(due, handle):
+    if due() == 0:
+        os.ftruncate(handle, os.fstat(handle).st_size // 2)
         _die()
-
-    return evaluate_one
