@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         print(
-            f"train.py: error: {error.filename or 'a file'} cannot be "
+            f"train.py: error: {error.filename or 'the checkpoint'} cannot be "
             f"written: {error.strerror}",
             file=sys.stderr,
         )
