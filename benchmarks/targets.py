@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from benchmarks import gpu_report
 from benchmarks.cases import LONG
 
 Results = dict[str, dict[str, Any]]
@@ -53,6 +54,7 @@ def evaluate(results: Results) -> list[Target]:
         *_of_conversions(results.get("conversions", {}).get("cases", [])),
         *_of_training(results.get("training", {})),
         *_of_stragglers(results.get("stragglers", {}).get("cases", [])),
+        *_of_gpu(results.get("gpu", {}).get("cases", [])),
     ]
 
 
@@ -271,6 +273,11 @@ def _of_stragglers(rows: list[Row]) -> Iterator[Target]:
     )
 
 
+def _of_gpu(rows: list[Row]) -> Iterator[Target]:
+    for text, bound, chosen, of, at_most in gpu_report.figures(rows):
+        yield (_most if at_most else _least)(text, bound, chosen, of)
+
+
 def _most(
     text: str, bound: float, rows: Iterable[Row], of: Callable[[Row], float]
 ) -> Target:
@@ -290,5 +297,5 @@ def _least(
 
 
 def _place(row: Row) -> str:
-    parts = [row.get("case"), row.get("run")]
+    parts = [row.get("case"), row.get("precision"), row.get("run")]
     return ", ".join(part for part in parts if part)

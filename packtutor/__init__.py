@@ -18,6 +18,7 @@ from packtutor.oracle import one_by_one
 from packtutor.packed import check_packed
 from packtutor.ragged import Ragged
 from packtutor.recurrence import plan_run, run_rnn
+from packtutor.targets import NextTokens, next_tokens
 from packtutor.text import (
     DOCS,
     Paragraph,
@@ -34,6 +35,7 @@ __all__ = [
     "BucketBatchSampler",
     "Cost",
     "CostComparison",
+    "NextTokens",
     "Paragraph",
     "Plan",
     "Ragged",
@@ -47,6 +49,7 @@ __all__ = [
     "lengths_from_mask",
     "make_repeatable",
     "mask_from_lengths",
+    "next_tokens",
     "one_by_one",
     "padding_fraction",
     "pick_device",

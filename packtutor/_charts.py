@@ -15,9 +15,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from torch import Tensor
 
-from packtutor import _places
+from packtutor import _palette, _places
 from packtutor._checks import Lengths, as_integers, as_lengths
-from packtutor._drawing import DPI, INK, NOTE, WORD
+from packtutor._drawing import DPI, NOTE, PAGE, WORD
+from packtutor._palette import INK, LINES, PAD, PAPER, RULE
 from packtutor._pictures import count
 from packtutor._plans import Plan, check_fit
 from packtutor._tally import median, percentile_95
@@ -27,7 +28,7 @@ _BARS = 40
 
 
 # The size of a chart in inches.
-_WIDTH, _HEIGHT = 6, 3.6
+_WIDTH, _HEIGHT = PAGE, 3.6
 
 Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 
@@ -57,7 +58,7 @@ def report(
     figure.set_size_inches(_WIDTH, 2 * _HEIGHT)
     parts: Any = figure.subfigures(2, 1)
     for part in parts:
-        part.set_facecolor("white")
+        part.set_facecolor(PAPER)
     _draw_growth(parts[0], checked)
     _draw_histogram(parts[1], values, numbers)
 
@@ -67,7 +68,7 @@ def new_figure() -> Figure:
     return plt.figure(
         figsize=(_WIDTH, _HEIGHT),
         dpi=DPI,
-        facecolor="white",
+        facecolor=PAPER,
         layout="constrained",
     )
 
@@ -80,7 +81,7 @@ def _draw_growth(
     styles = zip(
         itertools.cycle(("-", "--", "-.", ":")),
         itertools.cycle(("o", "s", "^", "D", "v")),
-        itertools.cycle(("#0072b2", "#d55e00", "#009e73", "#a3537c")),
+        itertools.cycle(LINES),
         strict=False,
     )
     for (name, points), (line, marker, colour) in zip(
@@ -117,8 +118,8 @@ def _draw_histogram(
         values.tolist(),
         bins=edges,
         weights=counts.tolist(),
-        color="#9ccdec",
-        edgecolor="#33688a",
+        color=_palette.fill(0),
+        edgecolor=_palette.edge(0),
     )
     middle = median(values, counts)
     text = f"{middle:,.1f}".removesuffix(".0")
@@ -126,7 +127,7 @@ def _draw_histogram(
     axes.axvline(middle, color=INK, linewidth=2, label=f"median: {text}")
     axes.axvline(
         high,
-        color="#c04b00",
+        color=LINES[1],
         linestyle="--",
         linewidth=2,
         label=f"95th percentile: {high:,}",
@@ -190,16 +191,16 @@ def slabs(plan: Plan, lengths: Lengths) -> Figure:
             (start, 0),
             stop - start,
             rows,
-            facecolor="white" if pads else "none",
-            edgecolor="#c04b00",
+            facecolor=PAPER if pads else "none",
+            edgecolor=PAD,
             hatch="////" if pads else None,
             label="pads" if pads and index == 0 else None,
         )
         axes.add_patch(frame)
     axes.stairs(
         alive.tolist(),
-        color="#9ccdec",
-        edgecolor="#33688a",
+        color=_palette.fill(0),
+        edgecolor=_palette.edge(0),
         fill=True,
         label=count(plan.tokens, "token"),
     )
@@ -253,13 +254,13 @@ def _read_curve(
 def _new_axes(figure: Figure | SubFigure, x_label: str, y_label: str) -> Axes:
     """Return empty axes, dark on white in any style."""
     axes: Axes = figure.subplots()
-    axes.set_facecolor("white")
+    axes.set_facecolor(PAPER)
     axes.set_xlabel(x_label, fontsize=WORD, color=INK)
     axes.set_ylabel(y_label, fontsize=WORD, color=INK)
     axes.tick_params(colors=INK, labelsize=NOTE)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(INK)
-    axes.grid(axis="y", color="#d9d9d9")
+    axes.grid(axis="y", color=RULE)
     axes.set_axisbelow(True)
     return axes
 

@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from packtutor._drawing import (
-    INK,
     MARGIN,
     NOTE,
-    PAGE,
     new_page,
     write,
 )
+from packtutor._palette import GREY, INK, PANEL, PAPER
 
 
 class _Choice(NamedTuple):
@@ -61,27 +60,28 @@ _CHOICES = (
         ("Does it run", "on a GPU?"), "Pack", "cuDNN takes a packed batch."
     ),
 )
-_ELSE = "run_rnn", "On a CPU: packing, mostly faster"
+_ELSE = "run_rnn", "On a CPU: mostly faster"
 
 # Inches: a box of two lines, the way between two, and from left to right.
-_HIGH, _DOWN, _ACROSS = 0.56, 0.24, 0.66
+_HIGH, _DOWN, _ACROSS = 0.56, 0.24, 0.4
 _LINE = 0.21
-_WIDE = (PAGE - 2 * MARGIN - _ACROSS) / 2
+_WIDE = 2.7
+_PAGE = 2 * (MARGIN + _WIDE) + _ACROSS
 
 
 def draw() -> Figure:
     """Return the questions, one below the other, with their answers."""
     rows = len(_CHOICES) + 1
     step = _HIGH + _DOWN
-    figure, axes = new_page(PAGE, 2 * MARGIN + rows * step - _DOWN)
+    figure, axes = new_page(_PAGE, 2 * MARGIN + rows * step - _DOWN)
     left, right = MARGIN, MARGIN + _WIDE + _ACROSS
     for row, choice in enumerate(_CHOICES):
         top = MARGIN + row * step
         middle = top + _HIGH / 2
-        _draw_box(axes, (left, top), choice.question, "white")
+        _draw_box(axes, (left, top), choice.question, PAPER)
         _draw_way(axes, (right, top), choice.way, choice.reason)
         _draw_arrow(axes, (left + _WIDE, middle), (right, middle))
-        write(axes, left + _WIDE + 0.2, middle - 0.13, "yes", NOTE)
+        write(axes, left + _WIDE + 0.03, middle - 0.13, "yes", NOTE)
         below = left + _WIDE / 2, top + _HIGH
         _draw_arrow(axes, below, (below[0], top + step))
         write(axes, below[0] + 0.1, below[1] + _DOWN / 2, "no", NOTE)
@@ -93,7 +93,7 @@ def draw() -> Figure:
 def _draw_way(
     axes: Axes, corner: tuple[float, float], way: str, reason: str
 ) -> None:
-    _draw_box(axes, corner, (way, reason), "#d5ecf8", weight="bold")
+    _draw_box(axes, corner, (way, reason), PANEL, weight="bold")
 
 
 def _draw_box(
@@ -112,13 +112,13 @@ def _draw_box(
             _HIGH,
             boxstyle="round,pad=0,rounding_size=0.08",
             facecolor=colour,
-            edgecolor="#33688a",
+            edgecolor=GREY,
             linewidth=1.2,
         )
     )
     middle = y + _HIGH / 2
-    write(axes, x + 0.18, middle - _LINE / 2, lines[0], **first)
-    write(axes, x + 0.18, middle + _LINE / 2, lines[1])
+    write(axes, x + 0.14, middle - _LINE / 2, lines[0], NOTE, **first)
+    write(axes, x + 0.14, middle + _LINE / 2, lines[1], NOTE)
 
 
 def _draw_arrow(

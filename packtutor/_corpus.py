@@ -40,6 +40,9 @@ class Paragraph(NamedTuple):
     Example:
         >>> Paragraph("Text wrapping and filling.", "module", "textwrap").kind
         'module'
+
+    Not for:
+        Texts of your own: any pair of text and label will do.
     """
 
     text: str

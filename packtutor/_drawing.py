@@ -11,22 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-_COLOURS = (
-    "#56b4e9",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#f0e442",
-    "#d55e00",
-    "#0072b2",
-)
-INK, _GREY, _PALE = "#1a1a1a", "#5f5f5f", "#a6a6a6"
+from packtutor import _palette
+from packtutor._palette import GREY, INK, PAD, PAPER
 
-# Inches, dots an inch, points. A page of 7.2 inches on a screen of 390 pixels
-# still has letters of 8 pixels.
-PAGE, MARGIN, GAP, LINE = 7.2, 0.12, 0.14, 0.28
+# Inches, dots an inch, points. A page of 5.8 inches, and what a notebook puts
+# around it, on a screen of 390 pixels still has letters of 9 pixels.
+PAGE, MARGIN, GAP, LINE = 5.8, 0.12, 0.14, 0.28
 LABEL, CELL, DOTS = 0.6, 0.46, 0.3
+# Between the columns of a packed batch: each is read as one.
+BETWEEN = 0.08
 DPI = 100
 WORD, NOTE = 12, 11
 
@@ -50,7 +43,7 @@ def new_page(
     if figure is None:
         figure = plt.figure(dpi=DPI)
     figure.set_size_inches(width, height)
-    figure.set_facecolor("white")
+    figure.set_facecolor(PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
@@ -96,7 +89,7 @@ def draw_cell(
     0 only the outline is left; no places are shown.
     """
     x, y = corner
-    look: dict[str, Any] = {"facecolor": "white", "edgecolor": _PALE}
+    look: dict[str, Any] = {"facecolor": PAPER, "edgecolor": PAD}
     if ahead is not None and ahead < 0:
         size = width - 0.08, CELL - 0.08
         look["linestyle"] = ":"
@@ -105,9 +98,8 @@ def draw_cell(
     if cell.row is None:
         look["hatch"] = "////"
     else:
-        colour = _COLOURS[cell.row % len(_COLOURS)]
-        look["facecolor"] = _mix(colour, "#ffffff")
-        look["edgecolor"] = INK if ahead == 0 else _mix(colour, INK)
+        look["facecolor"] = _palette.fill(cell.row)
+        look["edgecolor"] = INK if ahead == 0 else _palette.edge(cell.row)
     axes.add_patch(
         FancyBboxPatch(
             (x + 0.03, y + 0.03),
@@ -122,7 +114,7 @@ def draw_cell(
     if ahead is None and cell.place is not None:
         write(axes, x + 0.08, y + 0.13, str(cell.place), NOTE)
         middle += 0.07
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
     write(
         axes,
         x + width / 2,
@@ -140,6 +132,7 @@ def draw_grid(
     names: tuple[list[str], list[str]],
     cell: Callable[[int, int], Cell | None],
     *,
+    gap: float = 0,
     now: int | None = None,
 ) -> None:
     """Draw the names of rows and columns, and the cells that there are.
@@ -149,17 +142,17 @@ def draw_grid(
     x, y = corner[0] + LABEL, corner[1] + LINE
     for row, name in enumerate(names[0]):
         middle = y + (row + 0.5) * CELL
-        write(axes, x - 0.08, middle, name, NOTE, ha="right", color=_GREY)
+        write(axes, x - 0.08, middle, name, NOTE, ha="right", color=GREY)
     for column, name in enumerate(names[1]):
         wide = DOTS if name == MORE else width
-        middle = x + column * width + wide / 2
+        left = x + column * (width + gap)
         line = y - LINE / 2
-        write(axes, middle, line, name, NOTE, ha="center", color=_GREY)
+        write(axes, left + wide / 2, line, name, NOTE, ha="center", color=GREY)
         if name == MORE:
             continue
         for row in range(len(names[0])):
             content = cell(row, column)
-            place = x + column * width, y + row * CELL
+            place = left, y + row * CELL
             if content is not None:
                 ahead = None if now is None else column - now
                 draw_cell(axes, place, width, content, ahead=ahead)
@@ -172,12 +165,12 @@ def draw_bracket(
     axes.plot(
         [ends[0] + 0.04, ends[1] - 0.04],
         [y + 0.05, y + 0.05],
-        color=_GREY,
+        color=GREY,
         linewidth=1.5,
     )
     middle = sum(ends) / 2
     line = y + 0.05 + LINE / 2
-    write(axes, middle, line, name, NOTE, ha="center", color=_GREY)
+    write(axes, middle, line, name, NOTE, ha="center", color=GREY)
 
 
 def _shorten(text: str, width: float) -> str:
@@ -188,11 +181,3 @@ def _shorten(text: str, width: float) -> str:
     while len(shown) > 1 and measure(shown + MORE, WORD) > width:
         shown = shown[:-1]
     return shown + MORE
-
-
-def _mix(colour: str, other: str) -> str:
-    """Return the colour halfway between two, as #rrggbb."""
-    pairs = zip(
-        bytes.fromhex(colour[1:]), bytes.fromhex(other[1:]), strict=True
-    )
-    return "#" + bytes((one + two) // 2 for one, two in pairs).hex()

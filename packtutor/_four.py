@@ -102,7 +102,7 @@ def _packed(batch: Batch) -> _Strip:
         notes.append(
             _strips.list_numbers("left out, no words: seq", empty, _ROOM)
         )
-    tokens = _pictures.count(packed.starts[-1], "cell")
+    tokens = f"{_pictures.count(packed.starts[-1], 'cell')}, no pad"
     groups = _strips.packed_groups(packed)
     return _Strip(f"Packed: {tokens}", "data", groups, notes)
 
@@ -110,7 +110,7 @@ def _packed(batch: Batch) -> _Strip:
 def _nested(batch: Batch) -> _Strip:
     offsets = list(itertools.accumulate(batch.lengths, initial=0))
     notes = [_strips.list_numbers("offsets", offsets, _ROOM)]
-    tokens = _pictures.count(offsets[-1], "cell")
+    tokens = f"{_pictures.count(offsets[-1], 'cell')}, no pad"
     groups = _strips.nested_groups(batch)
     return _Strip(f"Nested: {tokens}", "values", groups, notes)
 

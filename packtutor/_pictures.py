@@ -24,7 +24,7 @@ from packtutor.ragged import Ragged
 from packtutor.text import Vocabulary, tokenize
 
 # Widths of a cell and of a pixel, in inches.
-_NARROWEST, _NARROW, _WIDE, _PIXEL = 0.56, 0.76, 1.6, 0.01
+NARROWEST, _NARROW, _WIDE, _PIXEL = 0.56, 0.76, 1.6, 0.01
 
 # At most so many rows and columns of a grid, words and steps together of a
 # picture step by step.
@@ -115,7 +115,7 @@ def padded_cell(batch: Batch, row: int, step: int) -> Cell:
     if 0 <= step < batch.lengths[row]:
         return Cell(shown_word(batch, row, step), row)
     pad = batch.padding_value
-    return Cell("<pad>" if pad is None else str(pad), None)
+    return Cell("" if pad is None else str(pad), None)
 
 
 def packed_cell(packed: Packed, place: int, step: int) -> Cell:
@@ -161,7 +161,7 @@ def fit(
         if pads or step < batch.lengths[row]
     }
     wanted = 0.18 + max(measure(text[:LETTERS], WORD) for text in texts)
-    width = min(max(wanted, _NARROWEST), max(_NARROW, room / columns), _WIDE)
+    width = min(max(wanted, NARROWEST), max(_NARROW, room / columns), _WIDE)
     width = math.floor(width / _PIXEL) * _PIXEL
     if columns <= COLUMNS and columns * width < room + 0.01:
         return width, columns

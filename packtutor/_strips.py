@@ -12,6 +12,7 @@ from packtutor._drawing import (
     CELL,
     GAP,
     LETTERS,
+    LINE,
     MORE,
     NOTE,
     Cell,
@@ -22,8 +23,10 @@ from packtutor._drawing import (
 )
 from packtutor._pictures import Batch, Packed, packed_cell, shown_word
 
-# The place of a group without cells.
+# The place of a group without cells, and the height of a line of cells with
+# the brackets below it.
 EMPTY = 0.5
+HIGH = CELL + LINE + GAP
 
 
 class Group(NamedTuple):
@@ -32,6 +35,7 @@ class Group(NamedTuple):
     name: str
     size: int
     cell: Callable[[int], Cell]
+    number: int
 
 
 def nested_groups(batch: Batch) -> list[Group]:
@@ -43,6 +47,7 @@ def nested_groups(batch: Batch) -> list[Group]:
             f"seq {row}",
             batch.lengths[row],
             lambda step: Cell(shown_word(batch, row, step), row, start + step),
+            row,
         )
 
     return [
@@ -56,7 +61,10 @@ def packed_groups(packed: Packed) -> list[Group]:
 
     def group(step: int, size: int) -> Group:
         return Group(
-            f"t={step}", size, lambda place: packed_cell(packed, place, step)
+            f"t={step}",
+            size,
+            lambda place: packed_cell(packed, place, step),
+            step,
         )
 
     return [group(step, size) for step, size in enumerate(packed.batch_sizes)]
@@ -65,7 +73,41 @@ def packed_groups(packed: Packed) -> list[Group]:
 def strip_width(groups: Sequence[Group], width: float) -> float:
     """Return the width of all groups, drawn by ``draw_strip``."""
     taken = sum(group.size * width or EMPTY for group in groups)
-    return taken + (len(groups) - 1) * GAP
+    return taken + max(0, len(groups) - 1) * GAP
+
+
+def wrap(
+    groups: Sequence[Group], width: float, room: float, most: int
+) -> list[list[Group]]:
+    """Break a strip into lines, anywhere between two cells.
+
+    The last of at most ``most`` lines holds all the rest, also where it has
+    no room for it: ``draw_strip`` counts what it leaves out.
+    """
+    lines: list[list[Group]] = [[]]
+    for group in groups:
+        start = 0
+        while start < group.size or not group.size:
+            gap = GAP * bool(lines[-1])
+            free = room + 0.01 - strip_width(lines[-1], width) - gap
+            fits = int(free / width) if group.size else int(free >= EMPTY)
+            if len(lines) == most:
+                fits = max(1, group.size - start)
+            if fits:
+                stop = min(group.size, start + fits)
+                lines[-1].append(_part(group, start, stop))
+                start = stop
+                if not group.size:
+                    break
+            else:
+                lines.append([])
+    return lines
+
+
+def _part(group: Group, start: int, stop: int) -> Group:
+    return group._replace(
+        size=stop - start, cell=lambda place: group.cell(start + place)
+    )
 
 
 def draw_strip(
@@ -86,8 +128,8 @@ def draw_strip(
     end = x + room + 0.01
     if strip_width(groups, width) > room + 0.01:
         end -= 0.1 + measure(f"{MORE} {rest:,} more", NOTE)
-    for number, group in enumerate(groups):
-        ahead = None if now is None else now - number
+    for group in groups:
+        ahead = None if now is None else now - group.number
         wanted = group.size * width or EMPTY
         fits = min(group.size, int((end - x) / width + 1e-9))
         for place in range(fits):
@@ -100,9 +142,27 @@ def draw_strip(
         x, rest = x + shown, rest - fits
         if not whole:
             left = f"{MORE} {rest:,} more" if rest else MORE
-            write(axes, x + 0.1, y + CELL / 2, left, NOTE)
+            # Close behind the last cell, not behind the gap after it.
+            at_end = x + 0.1 - GAP * (not shown)
+            write(axes, at_end, y + CELL / 2, left, NOTE)
             break
         x += GAP
+
+
+def draw_lines(
+    axes: Axes,
+    corner: tuple[float, float],
+    width: float,
+    lines: Sequence[Sequence[Group]],
+    *,
+    room: float,
+    now: int | None = None,
+) -> None:
+    """Draw a strip that was broken into lines, one below the other."""
+    x, y = corner
+    for line, groups in enumerate(lines):
+        at = x, y + line * HIGH
+        draw_strip(axes, at, width, groups, room=room, now=now)
 
 
 def list_numbers(name: str, numbers: Sequence[int], room: float) -> str:

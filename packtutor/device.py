@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 
 from packtutor._checks import as_count, short
+
+Precision: TypeAlias = Literal["ieee", "tf32"]
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -88,7 +90,7 @@ def make_repeatable(seed: int = 0) -> torch.Generator:
         PyTorch's note on reproducibility.
 
     Not for:
-        Benchmarks: they want the fastest kernels.
+        Benchmarks: they want the fastest kernels (``make_fast``).
     """
     seed = as_count(seed, "seed", 0, 2**64 - 1)
     # cuBLAS reads this when CUDA starts; cuDNN's RNNs need it to repeat.
@@ -96,14 +98,56 @@ def make_repeatable(seed: int = 0) -> torch.Generator:
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(mode=True)
     torch.backends.cudnn.benchmark = False
+    set_float32("ieee")
+    return torch.Generator().manual_seed(seed)
+
+
+def make_fast(precision: Precision = "ieee") -> None:
+    """Let PyTorch take its fastest kernels: the settings of a benchmark.
+
+    The counterpart of ``make_repeatable``, for the whole process. What cuBLAS
+    read from the environment when CUDA started stays as it is.
+
+    Args:
+        precision: Of float32 on CUDA: ``"ieee"`` keeps all 24 bits, ``"tf32"``
+            rounds what is multiplied to 11.
+
+    Raises:
+        ValueError: If ``precision`` is another text.
+
+    Example:
+        >>> make_fast("tf32")
+        >>> torch.backends.cudnn.rnn.fp32_precision
+        'tf32'
+
+    Cost:
+        O(1).
+
+    Source:
+        PyTorch's note on numerical accuracy.
+
+    Not for:
+        Printed results: two runs may differ.
+    """
+    if precision not in ("ieee", "tf32"):
+        raise ValueError(
+            f"precision is {short(precision)}; it must be 'ieee' or 'tf32'"
+        )
+    torch.use_deterministic_algorithms(mode=False)
+    torch.backends.cudnn.benchmark = True
+    set_float32(precision)
+
+
+def set_float32(precision: Precision) -> None:
+    """Say how CUDA multiplies float32; nothing else changes."""
     backends: Any = torch.backends  # its types lag behind its attributes
     # The older names of the same settings too: torch.export reads them, and
     # PyTorch raises where the old and the new ones disagree. PyTorch 2.9 warns
     # of the old ones.
+    rounded = precision == "tf32"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        backends.cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = False
-    backends.cudnn.rnn.fp32_precision = "ieee"
-    backends.cudnn.conv.fp32_precision = "ieee"
-    backends.cuda.matmul.fp32_precision = "ieee"
-    return torch.Generator().manual_seed(seed)
+        backends.cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = rounded
+    backends.cudnn.rnn.fp32_precision = precision
+    backends.cudnn.conv.fp32_precision = precision
+    backends.cuda.matmul.fp32_precision = precision

@@ -24,43 +24,36 @@ except ImportError as error:
         "packtutor.figures needs matplotlib: pip install matplotlib"
     ) from error
 
-from packtutor import _charts, _choices, _four, _pictures, _strips
-from packtutor._checks import Lengths, Side, as_side
-from packtutor._drawing import (
-    CELL,
-    DOTS,
-    DPI,
-    GAP,
-    LABEL,
-    LINE,
-    MARGIN,
-    NOTE,
-    PAGE,
-    WORD,
-    Cell,
-    draw_grid,
-    measure,
-    new_page,
-    write,
+from packtutor import (
+    _charts,
+    _choices,
+    _four,
+    _layouts,
+    _padded,
+    _pictures,
+    _stepped,
 )
+from packtutor._checks import Lengths, Side, as_side
+from packtutor._drawing import DPI
+from packtutor._palette import PAPER
 from packtutor._plans import Plan
 
 
 def draw_layouts(docs: Iterable[str]) -> Figure:
     """Draw texts as a padded batch and as a packed one.
 
-    On the left stands the padded grid (B, T). On the right stand the columns
-    of the packed batch, longest text first, with ``batch_sizes`` under them;
-    below stands ``data``, the columns one behind the other. The small numbers
-    are places in ``data``. What does not fit the page is left out and
-    counted.
+    First comes the padded grid (B, T); beside it, or below it where there is
+    no room, the columns of the packed batch, longest text first, with
+    ``batch_sizes`` under them; below stands ``data``, the columns one behind
+    the other. The small numbers are places in ``data``. What does not fit the
+    page is left out and counted.
 
     Args:
         docs: One text a sequence, each with at least one word. A word that
             the font lacks is shown by its id, as ``#7``.
 
     Shapes:
-        returns: A figure at most 7.2 inches wide.
+        returns: A figure at most 5.8 inches wide.
 
     Raises:
         TypeError: If ``docs`` is one ``str`` or holds anything else.
@@ -81,7 +74,7 @@ def draw_layouts(docs: Iterable[str]) -> Figure:
     """
     batch = _pictures.read(docs)
     figure = plt.figure(dpi=DPI)
-    _draw_layouts(figure, batch)
+    _layouts.draw(figure, batch)
     return figure
 
 
@@ -115,7 +108,7 @@ def layouts_png(docs: Iterable[str]) -> bytes:
     """
     batch = _pictures.read(docs)
     figure = Figure()
-    _draw_layouts(figure, batch)
+    _layouts.draw(figure, batch)
     return _small_png(figure)
 
 
@@ -135,10 +128,10 @@ def draw_padded(
         batch_first: Whether the rows are sequences (B, T) or steps (T, B).
         padding_side: Where the pads stand, ``"right"`` or ``"left"``.
         padding_value: Show ids instead of words, and this in the pads; words
-            and ``<pad>`` if None.
+            and empty pads if None.
 
     Shapes:
-        returns: A figure at most 7.2 inches wide.
+        returns: A figure at most 5.8 inches wide.
 
     Raises:
         TypeError: If ``docs`` is one ``str`` or holds anything else, or if
@@ -158,51 +151,10 @@ def draw_padded(
     Not for:
         Checking a padded tensor: the figure is drawn from the texts.
     """
-    side = as_side(padding_side)
     batch = _pictures.read(docs, padding_value, empty=True)
-    texts, steps = len(batch.lengths), max(batch.lengths)
-    down, across = (texts, steps) if batch_first else (steps, texts)
-    rows = _pictures.shown_rows(down)
-    samples = range(rows if batch_first else min(texts, _pictures.COLUMNS))
-    room = PAGE - 2 * MARGIN - LABEL
-    width, columns = _pictures.fit(batch, samples, across, room)
-    left_out = down - rows, across - columns
-    note = _pictures.left_out(*(left_out if batch_first else left_out[::-1]))
-    letters = "(B, T)" if batch_first else "(T, B)"
-    title = _pictures.title(f"{letters} = ({down}, {across})", batch)
-    top = MARGIN + LINE
-    foot = top + LINE + rows * CELL
-    inside = max(
-        LABEL + columns * width + DOTS * (columns < across),
-        measure(title, WORD, "bold"),
-        measure(note, NOTE),
+    return _padded.draw(
+        batch, batch_first=batch_first, side=as_side(padding_side)
     )
-    figure, axes = new_page(
-        inside + 2 * MARGIN, foot + LINE * bool(note) + MARGIN
-    )
-
-    def cell(row: int, step: int) -> Cell:
-        absent = steps - batch.lengths[row] if side == "left" else 0
-        return _pictures.padded_cell(batch, row, step - absent)
-
-    write(axes, MARGIN, top - LINE / 2, title, weight="bold")
-    draw_grid(
-        axes,
-        (MARGIN, top),
-        width,
-        (
-            _pictures.row_names(range(rows)),
-            _pictures.step_names(columns, steps),
-        )
-        if batch_first
-        else (
-            _pictures.step_names(rows, rows),
-            _pictures.row_names(range(columns), texts),
-        ),
-        cell if batch_first else lambda step, row: cell(row, step),
-    )
-    write(axes, MARGIN, foot + LINE / 2, note, NOTE)
-    return figure
 
 
 def draw_four_layouts(docs: Iterable[str]) -> Figure:
@@ -219,7 +171,7 @@ def draw_four_layouts(docs: Iterable[str]) -> Figure:
         docs: One text a sequence; some, but not all, may be empty.
 
     Shapes:
-        returns: A figure at most 7.2 inches wide.
+        returns: A figure at most 5.8 inches wide.
 
     Raises:
         TypeError: If ``docs`` is one ``str`` or holds anything else.
@@ -248,7 +200,7 @@ def draw_choices() -> Figure:
     below it the next question. The last is what is left.
 
     Shapes:
-        returns: A figure 7.2 inches wide.
+        returns: A figure 6.04 inches wide.
 
     Example:
         >>> figure = draw_choices()
@@ -295,14 +247,14 @@ def choices_png() -> bytes:
 def draw_packing_steps(docs: Iterable[str]) -> Figure:
     """Draw how a batch is packed, one panel a time step.
 
-    Each panel shows on the left the sorted texts, this step's column with
-    heavy borders, and on the right ``data`` and ``batch_sizes`` after it.
+    Each panel shows the sorted texts, this step's column with heavy borders,
+    and below them ``data`` after it; its title has ``batch_sizes``.
 
     Args:
         docs: One text a sequence, each with at least one word, in any order.
 
     Shapes:
-        returns: A figure at most 7.2 inches wide.
+        returns: A figure at most 5.8 inches wide.
 
     Raises:
         TypeError: If ``docs`` is one ``str`` or holds anything else.
@@ -322,52 +274,7 @@ def draw_packing_steps(docs: Iterable[str]) -> Figure:
     Not for:
         Large batches: ``draw_layouts`` leaves out what does not fit.
     """
-    batch = _pictures.read(docs)
-    packed = _pictures.pack(batch)
-    _pictures.check_steps(packed)
-    steps, tokens = len(packed.batch_sizes), packed.starts[-1]
-    gaps = 2 * MARGIN + LABEL + (steps + 2) * GAP
-    room = (PAGE - gaps) * steps / (steps + tokens)
-    width = min(
-        _pictures.fit(batch, packed.order, steps, room)[0], room / steps
-    )
-    column = max(len(packed.order) * CELL, CELL + LINE + 0.05)
-    height = LINE + column + 2 * GAP
-    right = MARGIN + LABEL + steps * width + 3 * GAP
-    titles = [
-        f"data, batch_sizes {packed.batch_sizes[: now + 1]}"
-        for now in range(steps)
-    ]
-    page = MARGIN + max(
-        right + tokens * width + (steps - 1) * GAP,
-        right + measure(titles[-1], NOTE, "bold"),
-    )
-    figure, axes = new_page(page, 2 * MARGIN + steps * height - 2 * GAP)
-    names = _pictures.step_names(steps, steps)
-    for now in range(steps):
-        top = MARGIN + now * height
-        draw_grid(
-            axes,
-            (MARGIN, top),
-            width,
-            (
-                _pictures.row_names(packed.order),
-                names if now == 0 else [""] * steps,
-            ),
-            lambda place, step: _pictures.column_cell(packed, place, step),
-            now=now,
-        )
-        line = top + LINE / 2
-        write(axes, right, line, titles[now], NOTE, weight="bold")
-        _strips.draw_strip(
-            axes,
-            (right, top + LINE),
-            width,
-            _strips.packed_groups(packed),
-            room=PAGE,
-            now=now,
-        )
-    return figure
+    return _stepped.draw(_pictures.pack(_pictures.read(docs)))
 
 
 def draw_padding_growth(
@@ -380,7 +287,7 @@ def draw_padding_growth(
             them, the fraction that ``padding_fraction`` gives.
 
     Shapes:
-        returns: A figure of 6 by 3.6 inches.
+        returns: A figure of 5.8 by 3.6 inches.
 
     Raises:
         TypeError: If a batch size is not an integer.
@@ -415,7 +322,7 @@ def draw_lengths(lengths: Lengths) -> Figure:
 
     Shapes:
         lengths: (B,), any integer dtype, CPU.
-        returns: A figure of 6 by 3.6 inches.
+        returns: A figure of 5.8 by 3.6 inches.
 
     Raises:
         TypeError: If a length is not an integer.
@@ -449,7 +356,7 @@ def draw_plan(plan: Plan, lengths: Lengths) -> Figure:
 
     Shapes:
         lengths: (B,), any integer dtype, CPU.
-        returns: A figure of 6 by 3.6 inches.
+        returns: A figure of 5.8 by 3.6 inches.
 
     Raises:
         TypeError: If ``plan`` is no ``Plan`` or a length no integer.
@@ -490,7 +397,7 @@ def draw_report(
     Shapes:
         lengths: (B,), or (D,) with ``counts``, any integer dtype, CPU.
         counts: (D,), any integer dtype, CPU.
-        returns: A figure of 6 by 7.2 inches.
+        returns: A figure of 5.8 by 7.2 inches.
 
     Raises:
         TypeError: As ``draw_padding_growth`` and ``draw_lengths``, or if a
@@ -551,7 +458,7 @@ def report_png(
     Not for:
         A notebook: it shows what ``draw_report`` returns.
     """
-    figure = Figure(dpi=DPI, facecolor="white", layout="constrained")
+    figure = Figure(dpi=DPI, facecolor=PAPER, layout="constrained")
     _charts.report(figure, curves, lengths, counts)
     return _small_png(figure)
 
@@ -559,61 +466,7 @@ def report_png(
 def _small_png(figure: Figure) -> bytes:
     """Return a PNG of few colours."""
     drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=150, facecolor="white")
+    figure.savefig(drawn, format="png", dpi=150, facecolor=PAPER)
     with Image.open(drawn) as image:
         image.convert("RGB").quantize(256).save(small, "png", optimize=True)
     return small.getvalue()
-
-
-def _draw_layouts(figure: Figure, batch: _pictures.Batch) -> None:
-    packed = _pictures.pack(batch)
-    texts, steps = len(batch.lengths), max(batch.lengths)
-    rows = _pictures.shown_rows(texts)
-    order = packed.order[:rows]
-    room = PAGE / 2 - MARGIN - GAP - LABEL
-    width, columns = _pictures.fit(batch, {*range(rows), *order}, steps, room)
-    names = _pictures.step_names(columns, steps)
-    titles = (
-        _pictures.title("Padded", batch),
-        f"Packed: {_pictures.count(packed.starts[-1], 'cell')}",
-    )
-    note = _pictures.left_out(texts - rows, steps - columns)
-    half = max(
-        LABEL + columns * width + DOTS * (columns < steps),
-        *(measure(title, WORD, "bold") for title in titles),
-    )
-    strip = LABEL + packed.starts[-1] * width + steps * GAP
-    page = min(PAGE, 2 * MARGIN + max(2 * half + 2 * GAP, strip))
-    left, right = MARGIN, page - MARGIN - half
-    top = MARGIN + LINE
-    foot = top + LINE + rows * CELL
-    data = foot + (2 if note else 1) * LINE + 2 * GAP
-    _, axes = new_page(page, data + CELL + LINE + 2 * MARGIN, figure)
-
-    write(axes, left, top - LINE / 2, titles[0], weight="bold")
-    draw_grid(
-        axes,
-        (left, top),
-        width,
-        (_pictures.row_names(range(rows)), names),
-        lambda row, step: _pictures.padded_cell(batch, row, step),
-    )
-    write(axes, left, foot + 1.5 * LINE, note, NOTE)
-    write(axes, right, top - LINE / 2, titles[1], weight="bold")
-    draw_grid(
-        axes,
-        (right, top),
-        width,
-        (_pictures.row_names(order), names),
-        lambda place, step: _pictures.column_cell(packed, place, step),
-    )
-    line = foot + LINE / 2
-    write(axes, right + LABEL, line, "batch_sizes", NOTE, ha="right")
-    for step, size in enumerate(packed.batch_sizes[:columns]):
-        centre = right + LABEL + (step + 0.5) * width
-        write(axes, centre, line, str(size), weight="bold", ha="center")
-    name = left + LABEL - 0.08
-    write(axes, name, data + CELL / 2, "data", NOTE, ha="right")
-    room = page - 2 * MARGIN - LABEL
-    groups = _strips.packed_groups(packed)
-    _strips.draw_strip(axes, (left + LABEL, data), width, groups, room=room)

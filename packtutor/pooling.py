@@ -124,8 +124,10 @@ def mean(batch: Ragged) -> Tensor:
     values = _floating(_as_batch(batch))
     wide = values.float() if values.dtype.itemsize < 4 else values
     shape = (len(batch), *values.shape[1:])
-    sums = wide.new_zeros(shape).index_add(0, _rows(batch), wide)
-    counts = batch.lengths.clamp(min=1).to(values.device, wide.dtype)
+    lengths = batch.lengths.to(values.device)  # once: a GPU waits for it
+    rows = _rows(lengths, values.shape[0])
+    sums = wide.new_zeros(shape).index_add(0, rows, wide)
+    counts = lengths.clamp(min=1).to(wide.dtype)
     means = sums / counts.view(-1, *[1] * (values.dim() - 1))
     return means.to(values.dtype)
 
@@ -170,9 +172,10 @@ def max(batch: Ragged) -> Tensor:  # noqa: A001
         # A sum over no token: zeros that keep the graph whole.
         nothing = wide.sum(0, keepdim=True).expand(shape).clone()
         return nothing.to(values.dtype)
-    first = _first_largest(wide.detach(), _rows(batch), shape)
-    empty = (batch.lengths == 0).to(values.device)
-    empty = empty.view(-1, *[1] * (values.dim() - 1))
+    lengths = batch.lengths.to(values.device)  # once: a GPU waits for it
+    rows = _rows(lengths, values.shape[0])
+    first = _first_largest(wide.detach(), rows, shape)
+    empty = (lengths == 0).view(-1, *[1] * (values.dim() - 1))
     found = wide.gather(0, first.masked_fill(empty, 0))
     return found.masked_fill(empty, 0).to(values.dtype)
 
@@ -199,12 +202,9 @@ def _first_largest(
     return first.scatter_reduce_(0, index, places, "amin").long()
 
 
-def _rows(batch: Ragged) -> Tensor:
-    """Return each token's sequence (N,), on the device of the values."""
-    return torch.repeat_interleave(
-        batch.lengths.to(batch.values.device),
-        output_size=batch.values.shape[0],
-    )
+def _rows(lengths: Tensor, tokens: int) -> Tensor:
+    """Return each token's sequence (N,), where the lengths (B,) are."""
+    return torch.repeat_interleave(lengths, output_size=tokens)
 
 
 def _as_batch(batch: object) -> Ragged:

@@ -7,6 +7,7 @@ import torch
 from hypothesis import settings
 
 from packtutor import Ragged
+from packtutor.device import set_float32
 
 # The tensors are tiny: several threads would only wait for each other.
 torch.set_num_threads(1)
@@ -29,6 +30,14 @@ def _devices():
     return ["cpu"] if name in (None, "", "cpu") else ["cpu", name]
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say where the tests ran: a skip alone is easily overlooked."""
+    text = f"devices: {', '.join(_devices())}"
+    if not torch.cuda.is_available():
+        text += " (no CUDA device here: what needs one was not tested)"
+    terminalreporter.write_line(text)
+
+
 @pytest.fixture(scope="session", params=_devices())
 def device(request):
     """Each device that is here; with its number, as tensors show it."""
@@ -37,7 +46,10 @@ def device(request):
 
 @pytest.fixture(autouse=True)
 def _untouched_settings():
-    """Start from PyTorch's own settings and leave what was found."""
+    """Start from PyTorch's own settings, but for TF32; leave what was found.
+
+    A GPU would round float32 to TF32, which hides a mistake of 1 in 1,000.
+    """
     backends = torch.backends
     precise = backends.cudnn.rnn, backends.cudnn.conv, backends.cuda.matmul
     before = (
@@ -48,6 +60,7 @@ def _untouched_settings():
         os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
     )
     torch.use_deterministic_algorithms(False)
+    set_float32("ieee")
     yield
     torch.set_rng_state(before[0])
     torch.use_deterministic_algorithms(before[1])

@@ -21,6 +21,7 @@ PUBLIC = [
     "BucketBatchSampler",
     "Cost",
     "CostComparison",
+    "NextTokens",
     "Paragraph",
     "Plan",
     "Ragged",
@@ -34,6 +35,7 @@ PUBLIC = [
     "lengths_from_mask",
     "make_repeatable",
     "mask_from_lengths",
+    "next_tokens",
     "one_by_one",
     "padding_fraction",
     "pick_device",
@@ -53,6 +55,7 @@ MEMBERS = {
     ],
     "Cost": ["additions", "multiplications"],
     "CostComparison": ["packed", "padded", "saved_fraction"],
+    "NextTokens": ["inputs", "targets"],
     "Paragraph": ["kind", "source", "text"],
     "Plan": [
         "cells",
@@ -94,7 +97,8 @@ def test_the_public_names():
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_the_public_members(name):
-    inherited = dir(tuple) if name.startswith(("Cost", "Pa", "Plan")) else []
+    tuples = ("Cost", "Next", "Pa", "Plan")
+    inherited = dir(tuple) if name.startswith(tuples) else []
     members = [
         member
         for member in dir(getattr(packtutor, name))
@@ -152,6 +156,7 @@ def test_the_public_members(name):
             "(self, batches_done)",
         ),
         (packtutor.collate, "(samples)"),
+        (packtutor.next_tokens, "(batch)"),
         (packtutor.pooling.last, "(batch, h_n)"),
         (packtutor.pooling.mean, "(batch)"),
         (packtutor.pooling.max, "(batch)"),
@@ -299,7 +304,10 @@ def test_figures_stay_out_of_the_package():
         "_choices.py",
         "_drawing.py",
         "_four.py",
+        "_layouts.py",
+        "_padded.py",
         "_pictures.py",
+        "_stepped.py",
         "_strips.py",
     )
     for path in folder.glob("*.py"):
@@ -340,6 +348,9 @@ def layouts(sizes, trailing=()):
         "seqs": seqs,
         "padded": pad_sequence(seqs, batch_first=True),
         "packed": pack_sequence(seqs, enforce_sorted=False),
+        "longer": pack_sequence(
+            [torch.cat([seq, seq[-1:]]) for seq in seqs], enforce_sorted=False
+        ),
         "nested": Ragged(values, sizes).to_nested(),
         "batch": Ragged(values, sizes),
         "sizes": torch.tensor(sizes),
@@ -374,6 +385,8 @@ CONVERSIONS = {
     "padding": lambda x: packtutor.padding_fraction(x["sizes"], 10),
     "cost": lambda x: packtutor.dot_cost(x["sizes"]),
     "collate": lambda x: packtutor.collate(x["seqs"]),
+    "next_tokens": lambda x: packtutor.next_tokens(x["batch"]),
+    "next_tokens packed": lambda x: packtutor.next_tokens(x["longer"]),
     "mean": lambda x: packtutor.pooling.mean(x["batch"]),
     "max": lambda x: packtutor.pooling.max(x["batch"]),
 }
@@ -409,6 +422,8 @@ def test_no_loop_runs_over_sequences_or_steps(name):
         "reverse",
         "index_select",
         "collate",
+        "next_tokens",
+        "next_tokens packed",
         "mean",
         "max",
     ],

@@ -13,18 +13,27 @@ import pytest
 import torch
 from tolerances import assert_close
 
+from benchmarks import __main__ as command
 from benchmarks import (
     digest,
+    gpu,
+    gpu_attention,
+    gpu_cases,
+    gpu_moves,
+    gpu_runs,
+    gpu_slabs,
+    gpu_waits,
     growth,
     limit,
     results,
+    stopwatch,
     stragglers,
     tables,
     targets,
     timing,
     training,
 )
-from benchmarks.cases import CASES, LONG, halves, log_normal, uniform
+from benchmarks.cases import CASES, LONG, Case, halves, log_normal, uniform
 from benchmarks.layouts import Batch
 from benchmarks.recurrence import differences
 from benchmarks.ways import make_task, torch_ways
@@ -57,6 +66,21 @@ def test_results_name_no_host_and_no_path() -> None:
         # "n/a" and the like would pass; a path from the root does not.
         assert '"/' not in text
         assert ":\\\\" not in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "book/index.md",
+        "book/choose.md",
+        "book/07_measure_what_packing_buys.ipynb",
+    ],
+)
+def test_the_text_says_whether_a_gpu_was_measured(name) -> None:
+    text = (results.ROOT / name).read_text("utf-8")
+    assert "make bench-gpu" in text
+    assert ("No GPU has been measured" in text) == ("gpu" not in stored())
 
 
 def test_stored_results_can_be_shown() -> None:
@@ -480,7 +504,7 @@ def of(*rows):
 
 def test_nothing_is_measured_without_results() -> None:
     found = targets.evaluate({})
-    assert len(found) == 20
+    assert len(found) == 25
     assert {target.verdict for target in found} == {"not measured"}
 
 
@@ -640,3 +664,159 @@ def test_tables_show_verdicts_and_marks() -> None:
     assert tables.number(1234.5) == "1,234"
     assert tables.number(123.0) == "123"
     assert tables.number(0.0123456) == "0.0123"
+
+
+# --- the suite for a GPU, on a CPU ------------------------------------------
+
+CPU = torch.device("cpu")
+BRIEF = {"device": CPU, "budget_s": 0.0}
+TINY = (5, 3, 9, 1)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("precision", gpu_cases.ALLOWED)
+def test_gpu_ways_agree_and_are_timed(precision, training) -> None:
+    case = Case("tiny", TINY, inputs=3, hidden=4)
+    row = gpu_runs.measure_run(case, precision, training=training, **BRIEF)
+    assert row["share_of_allowed"] <= 1
+    assert row["rounds"] == 3
+    names = {"torch packed", "torch padded"}
+    names |= {"run_rnn packed", "run_rnn ragged"}
+    if precision != "float16":  # which cannot shut a pad off
+        names |= {f"slabs at {share}" for share in gpu_slabs.SHARES}
+        assert row["ratios"]["slabs_to_packed"] > 0
+    assert set(row["ways"]) == names
+
+
+def test_gpu_padded_run_in_two_directions_is_no_yardstick() -> None:
+    case = Case("tiny", TINY, "GRU", 3, 4, layers=2, bidirectional=True)
+    row = gpu_runs.measure_run(case, "ieee", training=True, **BRIEF)
+    assert row["share_of_allowed"] <= 1
+    assert set(row["ratios"]) == {
+        "padded_to_packed",
+        "run_rnn_to_best",
+        "ragged_to_best",
+    }
+
+
+def test_gpu_conversions_are_shares_of_a_copy() -> None:
+    row = gpu_moves.measure_moves(TINY, 2**16, **BRIEF)
+    assert row["share_of_copy"]["copy"] == 1
+    assert 0 < row["share_of_copy"]["to_packed"] < 1.5
+    assert {"to_nested", "from_nested", "pack_sequence"} <= set(row["ways"])
+
+
+# On a CPU PyTorch takes a detour over the older kind of nested tensors.
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("training", [False, True])
+def test_gpu_attention_agrees(training) -> None:
+    row = gpu_attention.measure_attention(
+        TINY, "ieee", training=training, **BRIEF
+    )
+    assert row["share_of_allowed"] <= 1
+    assert row["ratios"]["padded_to_nested"] > 0
+
+
+def test_gpu_waits_are_counted_on_cuda_alone() -> None:
+    waits = gpu_waits.measure_waits(CPU)["waits"]
+    assert len(waits) == 7
+    assert all(one == {"ours": None, "torch": None} for one in waits.values())
+
+
+def test_gpu_cases_reach_what_was_asked() -> None:
+    found = list(gpu_cases.cases(full=True))
+    for size, most in (
+        (lambda case: len(case.lengths), 4096),
+        (lambda case: max(case.lengths), 4096),
+        (lambda case: case.hidden, 1024),
+    ):
+        assert max(size(case) for case, _ in found) >= 0.9 * most
+    base = [one for one in found if one[0].name == "base"]
+    assert [precision for _, precision in base] == list(gpu_cases.ALLOWED)
+    assert gpu_cases.padding(base[0][0]) == pytest.approx(0.5, abs=0.02)
+    assert base[0][0].hidden == 512
+
+
+def test_gpu_cases_that_do_not_fit_are_named(monkeypatch) -> None:
+    labels, rows = [], []
+    monkeypatch.setattr(gpu, "LONGEST_S", -1.0)
+    for label, run in gpu.jobs(full=True, device=CPU):
+        labels.append(label)
+        rows += run()
+    assert len(set(labels)) == len(rows) == len(labels)
+    reasons = {row["skipped"] for row in rows}
+    assert "the -1 seconds of the suite were over" in reasons
+    assert any(reason.startswith("needs about 6") for reason in reasons)
+    shown = tables.everything({"gpu": {"cases": rows, "gpu": {"name": "x"}}})
+    assert "| run, largest, bfloat16, training | needs about" in shown
+    assert "| name | x |" in shown
+
+
+def test_gpu_memory_that_runs_out_is_named() -> None:
+    def fail():
+        raise torch.cuda.OutOfMemoryError("no")
+
+    (row,) = gpu._measure({"kind": "run"}, 0, fail, CPU, float("inf"))
+    assert row == {"kind": "run", "skipped": "ran out of memory"}
+
+
+def test_without_a_gpu_nothing_is_measured(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.describe() == {}
+    assert not list(gpu.jobs(full=True))
+    with pytest.raises(SystemExit, match="gpu: PyTorch finds no CUDA device"):
+        command.main(["--only", "gpu", "--out", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+    assert "gpu" not in command.parse([]).only
+
+
+def gpu_row(padded=3.0, packed=2.0, ours=2.0):
+    return {
+        "kind": "run",
+        "case": "base",
+        "precision": "ieee",
+        "run": "training",
+        "mixed": True,
+        "bidirectional": False,
+        "share_of_allowed": 0.1,
+        "ways": {
+            "torch packed": {"ms": packed},
+            "torch padded": {"ms": padded},
+            "run_rnn packed": {"ms": ours},
+        },
+        "ratios": {"padded_to_packed": padded / packed},
+    }
+
+
+def test_gpu_figures() -> None:
+    rows = [gpu_row(), {**gpu_row(padded=9, ours=2.25), "run": "forward"}]
+    assert judge("padded: packed 1.5", gpu=of(*rows)).verdict == "met"
+    assert judge("GPU: run_rnn", gpu=of(*rows)).verdict == "met"
+    rows += [gpu_row(padded=2.9, ours=2.3)]
+    target = judge("padded: packed 1.5", gpu=of(*rows))
+    assert (target.verdict, target.where) == ("missed", "base, ieee, training")
+    assert judge("GPU: run_rnn", gpu=of(*rows)).verdict == "missed"
+    for share, size, verdict in (
+        (0.6, 256, "met"),
+        (0.5, 256, "missed"),
+        (0.5, 4, "not measured"),
+    ):
+        row = {"kind": "conversions", "case": "x", "row_bytes": size}
+        row["share_of_copy"] = {"to_packed": share}
+        assert judge("bandwidth", gpu=of(row)).verdict == verdict
+    for ours, verdict in ((1, "met"), (2, "missed"), (None, "not measured")):
+        row = {"kind": "waits", "waits": {"x": {"ours": ours, "torch": 1}}}
+        assert judge("waits", gpu=of(row)).verdict == verdict
+    assert judge("ways agree", gpu=of(gpu_row())).verdict == "met"
+    row = {"kind": "run", "case": "base", "skipped": "no memory"}
+    assert judge("ways agree", gpu=of(row)).verdict == "not measured"
+
+
+def test_a_stopwatch_numbers_its_runs() -> None:
+    seen = []
+    found = stopwatch.measure_on(
+        CPU, {"a": seen.append}, budget_s=0.0, least=2
+    )
+    assert len(found["a"].ms) == 2
+    repeats = (len(seen) - 2) // 2
+    assert seen == [0, 1, *range(2 * repeats)]

@@ -1,12 +1,15 @@
 """The device that is picked, and runs that repeat."""
 
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from packtutor import make_repeatable, pick_device
+from packtutor.device import make_fast
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +84,44 @@ def test_the_settings_make_runs_repeat(monkeypatch):
     assert torch.backends.cudnn.allow_tf32 is False
     assert torch.backends.cuda.matmul.allow_tf32 is False
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
+def test_a_benchmark_takes_the_fastest_kernels(precision):
+    make_repeatable()
+    make_fast(precision)
+    assert not torch.are_deterministic_algorithms_enabled()
+    backends = torch.backends
+    assert backends.cudnn.benchmark is True
+    for backend in (backends.cudnn.rnn, backends.cudnn.conv):
+        assert backend.fp32_precision == precision
+    assert backends.cuda.matmul.fp32_precision == precision
+    assert backends.cudnn.allow_tf32 is (precision == "tf32")
+
+
+def test_a_precision_is_one_of_two():
+    text = "precision is 'fast'; it must be 'ieee' or 'tf32'"
+    with pytest.raises(ValueError, match=text):
+        make_fast("fast")
+    assert torch.backends.cudnn.rnn.fp32_precision == "ieee"
+
+
+def test_no_other_place_sets_them():
+    """But for the fixture that puts back what it found, and this file."""
+    root = Path(__file__).resolve().parents[1]
+    setting = re.compile(
+        r"allow_tf32\s*=|fp32_precision\s*=(?!=)|set_float32_matmul_precision"
+        r"|cudnn\.(benchmark|deterministic)\s*=(?!=)"
+    )
+    found = {
+        path.relative_to(root).as_posix()
+        for folder in ("packtutor", "benchmarks", "book", "tests", "tools")
+        for path in (root / folder).rglob("*")
+        if path.suffix in (".py", ".ipynb")
+        and setting.search(path.read_text(encoding="utf-8"))
+    }
+    tests = {"tests/conftest.py", "tests/test_device.py"}
+    assert found - tests == {"packtutor/device.py"}
 
 
 def test_the_callers_workspace_is_kept(monkeypatch):

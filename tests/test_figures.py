@@ -15,9 +15,19 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.text import Text
 from PIL import Image
 
-from packtutor import DOCS, Plan, figures, padding_fraction, plan_run
+from packtutor import (
+    DOCS,
+    Plan,
+    _palette,
+    _pictures,
+    _strips,
+    figures,
+    padding_fraction,
+    plan_run,
+)
 from packtutor._slabs import Slab
 from packtutor.figures import (
     choices_png,
@@ -34,6 +44,8 @@ from packtutor.figures import (
     report_png,
 )
 
+# What fits a screen of 390 pixels with letters of 9: see test_small_screen.
+PAGE = 6.05
 MIXED = ["get set", "go", "on your mark"]
 MANY = [" ".join(f"w{step}" for step in range(40)), *["a b"] * 199]
 
@@ -61,13 +73,14 @@ def words(figure, left=0.0, right=8.0, top=0.0, bottom=99.0):
             x0, y0 = box.get_x(), box.get_y()
             x1, y1 = x0 + box.get_width(), y0 + box.get_height()
             if left <= x0 <= right and top <= y0 <= bottom:
-                (text,) = [
+                inside = [
                     text.get_text()
                     for text in axes.texts
                     if x0 < text.get_position()[0] < x1
                     and y0 < text.get_position()[1] < y1
                     and text.get_fontsize() == 12
                 ]
+                (text,) = inside or [""]  # a pad
                 rows.setdefault(round(y0, 2), []).append((x0, text))
     return [[text for _, text in sorted(rows[row])] for row in sorted(rows)]
 
@@ -113,8 +126,8 @@ def test_the_three_documents():
     middle = figure.get_figwidth() / 2
     assert words(figure, right=middle, bottom=2) == [
         ["on", "your", "mark"],
-        ["get", "set", "<pad>"],
-        ["go", "<pad>", "<pad>"],
+        ["get", "set", ""],
+        ["go", "", ""],
     ]
     assert words(figure, left=middle, bottom=2) == [
         ["on", "your", "mark"],
@@ -126,7 +139,7 @@ def test_the_three_documents():
     assert len(hatched(figure)) == 3
     shown = texts(figure)
     assert shown.count("Padded: 9 cells, 3 pads") == 1
-    assert shown.count("Packed: 6 cells") == 1
+    assert shown.count("Packed: 6 cells, no pad") == 1
     sizes = shown.index("batch_sizes")
     assert shown[sizes + 1 : sizes + 4] == ["3", "2", "1"]
     for place, word in enumerate(data):
@@ -134,6 +147,32 @@ def test_the_three_documents():
         assert shown[shown.index("data") :].count(word) == 1
     assert [shown.count(f"t={step}") for step in range(4)] == [3, 3, 3, 0]
     assert [shown.count(f"seq {row}") for row in range(4)] == [2, 2, 2, 0]
+
+
+def test_data_is_broken_between_cells():
+    packed = _pictures.pack(_pictures.read(["a b", "c", "d"]))
+    groups = _strips.packed_groups(packed)
+
+    def broken(room, most):
+        lines = _strips.wrap(groups, 1, room, most)
+        return [
+            [(g.name, [g.cell(k).text for k in range(g.size)]) for g in line]
+            for line in lines
+        ]
+
+    assert broken(5, 2) == [[("t=0", ["a", "c", "d"]), ("t=1", ["b"])]]
+    assert broken(2, 9) == [
+        [("t=0", ["a", "c"])],
+        [("t=0", ["d"])],
+        [("t=1", ["b"])],
+    ]
+    assert broken(2, 2) == [
+        [("t=0", ["a", "c"])],
+        [("t=0", ["d"]), ("t=1", ["b"])],
+    ]
+    empty = _strips.nested_groups(_pictures.read(["a b", "", "c"], empty=True))
+    lines = _strips.wrap(empty, 1, 2, 9)
+    assert [[g.size for g in line] for line in lines] == [[2], [0, 1]]
 
 
 def test_each_sequence_keeps_its_colour():
@@ -151,11 +190,12 @@ def test_each_sequence_keeps_its_colour():
                 colours.setdefault(text.get_text(), set()).add(
                     to_hex(box.get_facecolor())
                 )
-    assert colours["<pad>"] == {"#ffffff"}
+    (pads,) = {to_hex(pad.get_facecolor()) for pad in hatched(figure)}
+    assert pads == "#ffffff"
     for doc in MIXED:
         (colour,) = set.union(*(colours[word] for word in doc.split()))
         assert colour != "#ffffff"
-    assert len({*map(str, colours.values())}) == 4
+    assert len({*map(str, colours.values())}) == 3
 
 
 @pytest.mark.parametrize(
@@ -180,7 +220,7 @@ def test_any_batch_fits_the_page(docs):
         draw_padded(docs),
         draw_padded(docs, batch_first=False, padding_value=-100),
     ):
-        assert figure.get_figwidth() <= 7.2
+        assert figure.get_figwidth() <= PAGE
         assert to_hex(figure.get_facecolor()) == "#ffffff"
         assert min(t.get_fontsize() for t in figure.axes[0].texts) >= 9
         assert len(figure.axes[0].patches) <= 110
@@ -188,20 +228,46 @@ def test_any_batch_fits_the_page(docs):
         assert outside(figure) == []
 
 
+LONG = [
+    "it was the best of times it was the worst of times it was wisdom",
+    "it was the age of foolishness",
+    "we had everything",
+]
+
+
+def test_longer_texts_are_drawn_or_counted():
+    """Each word of ``data`` stands there, over some lines, or is counted."""
+    figure = draw_layouts(LONG)
+    tokens = sum(len(text.split()) for text in LONG)
+    shown = texts(figure)
+    places = [int(s) for s in shown[shown.index("data") :] if s.isdecimal()]
+    assert places == list(range(len(places)))
+    assert len(places) >= 18
+    assert f"\u2026 {tokens - len(places)} more" in shown
+    packed = shown.index(f"Packed: {tokens} cells, no pad")
+    steps = sum(s.startswith("t=") for s in shown[:packed])
+    assert f"\u2026 {15 - steps} more steps" in shown
+    assert shown.count("\u2026") == 2
+    assert overlapping(figure) == outside(figure) == []
+    # Fewer words are all there.
+    shown = texts(draw_layouts(["one two three four five six", "a b c"]))
+    assert not any("\u2026" in text for text in shown)
+
+
 def test_what_is_left_out_is_counted():
     shown = texts(draw_layouts(MANY))
     assert "Padded: 8,000 cells, 7,562 pads" in shown
-    assert "Packed: 438 cells" in shown
-    assert "\u2026 195 more sequences, 37 more steps" in shown
+    assert "Packed: 438 cells, no pad" in shown
+    assert "\u2026 195 more sequences, 34 more steps" in shown
     assert shown.count("\u2026") == 2
     sizes = shown.index("batch_sizes")
-    assert shown[sizes + 1 : sizes + 4] == ["200", "200", "1"]
-    drawn = len(words(draw_layouts(MANY), top=3)[0])
+    assert shown[sizes + 1 : sizes + 7] == ["200", "200", "1", "1", "1", "1"]
+    drawn = sum(map(len, words(draw_layouts(MANY), top=6.8)))
     assert f"\u2026 {438 - drawn} more" in shown
     shown = texts(draw_padded(MANY))
-    assert "\u2026 195 more sequences, 33 more steps" in shown
+    assert "\u2026 195 more sequences, 32 more steps" in shown
     shown = texts(draw_padded(MANY, batch_first=False))
-    assert "\u2026 193 more sequences, 35 more steps" in shown
+    assert "\u2026 192 more sequences, 35 more steps" in shown
     assert texts(draw_padded(["go"]))[0] == "(B, T) = (1, 1): 1 cell, 0 pads"
 
 
@@ -209,15 +275,20 @@ def test_a_step_without_room_is_not_begun():
     docs = ["Donaudampf gesellschaft kapitaen"] * 5
     shown = texts(draw_layouts(docs))
     after = shown[shown.index("data") :]
+    assert [after.count(f"t={step}") for step in range(3)] == [2, 3, 1]
+    assert after[-1] == "\u2026 4 more"
+    # Without room for a step's first word, not even its name is there.
+    shown = texts(draw_four_layouts(docs))
+    after = shown[shown.index("data") : shown.index("values")]
     assert "t=0" in after
     assert "t=1" not in after
-    assert after[-1] == "\u2026 10 more"
+    assert "\u2026 12 more" in after
 
 
 def test_words_that_cannot_be_drawn():
     long = "Donaudampfschifffahrtsgesellschaft"
     figure = draw_layouts([f"\U0010fffd $x$ {long}", "\u0301 a\x01b c"])
-    rows = words(figure, right=3, bottom=2)
+    rows = words(figure)
     assert rows[0][:2] == ["#2", "$x$"]
     assert long.startswith(rows[0][2][:-1])
     assert rows[0][2].endswith("\u2026")
@@ -229,21 +300,21 @@ def test_padded_in_both_layouts_and_on_both_sides():
     figure = draw_padded(DOCS)
     assert words(figure) == [
         ["on", "your", "mark"],
-        ["get", "set", "<pad>"],
-        ["go", "<pad>", "<pad>"],
+        ["get", "set", ""],
+        ["go", "", ""],
     ]
     assert texts(figure)[0] == "(B, T) = (3, 3): 9 cells, 3 pads"
     assert len(hatched(figure)) == 3
     figure = draw_padded(["a b c", "d"], batch_first=False)
-    assert words(figure) == [["a", "d"], ["b", "<pad>"], ["c", "<pad>"]]
+    assert words(figure) == [["a", "d"], ["b", ""], ["c", ""]]
     shown = texts(figure)
     assert shown[0] == "(T, B) = (3, 2): 6 cells, 2 pads"
     assert shown[1:6] == ["t=0", "t=1", "t=2", "seq 0", "a"]
     figure = draw_padded(["a b c", "d"], padding_side="left")
-    assert words(figure) == [["a", "b", "c"], ["<pad>", "<pad>", "d"]]
+    assert words(figure) == [["a", "b", "c"], ["", "", "d"]]
     assert words(
         draw_padded(["a b", "c"], padding_side="left", batch_first=False)
-    ) == [["a", "<pad>"], ["b", "c"]]
+    ) == [["a", ""], ["b", "c"]]
 
 
 def test_padded_ids():
@@ -258,7 +329,7 @@ def test_padded_ids():
 
 def test_padded_with_an_empty_text():
     figure = draw_padded(["a", "", "b"])
-    assert words(figure) == [["a"], ["<pad>"], ["b"]]
+    assert words(figure) == [["a"], [""], ["b"]]
     assert len(hatched(figure)) == 1
 
 
@@ -270,8 +341,8 @@ def test_four_layouts_of_the_three_documents():
         ["get", "set"],
         ["go"],
         ["on", "your", "mark"],
-        ["get", "set", "<pad>"],
-        ["go", "<pad>", "<pad>"],
+        ["get", "set", ""],
+        ["go", "", ""],
         ["on", "get", "go", "your", "set", "mark"],
         ["on", "your", "mark", "get", "set", "go"],
     ]
@@ -281,10 +352,10 @@ def test_four_layouts_of_the_three_documents():
         "List: 6 cells",
         "Padded: 9 cells, 3 pads",
         "lengths 3, 2, 1",
-        "Packed: 6 cells",
+        "Packed: 6 cells, no pad",
         "batch_sizes 3, 2, 1",
         "longest first: seq 0, 1, 2",
-        "Nested: 6 cells",
+        "Nested: 6 cells, no pad",
         "offsets 0, 3, 5, 6",
     ):
         assert shown.count(said) == 1, said
@@ -299,7 +370,7 @@ def test_four_layouts_of_short_words_stay_legible_on_a_phone():
     pixels = 340 / figure.get_figwidth()
     assert min(sizes) / 72 * pixels >= 10
     places = [t for t in figure.axes[0].texts if t.get_text().isdecimal()]
-    assert {to_hex(place.get_color()) for place in places} == {"#1a1a1a"}
+    assert {to_hex(place.get_color()) for place in places} == {_palette.INK}
 
 
 def test_four_layouts_keep_the_caller_order():
@@ -319,8 +390,8 @@ def test_only_the_packed_layout_leaves_out_an_empty_text():
         ["on", "your", "mark"],
         ["go"],
         ["on", "your", "mark"],
-        ["<pad>", "<pad>", "<pad>"],
-        ["go", "<pad>", "<pad>"],
+        ["", "", ""],
+        ["go", "", ""],
         ["on", "go", "your", "mark"],
         ["on", "your", "mark", "go"],
     ]
@@ -340,7 +411,7 @@ def test_only_the_packed_layout_leaves_out_an_empty_text():
 )
 def test_four_layouts_with_empty_texts_fit_the_page(docs):
     figure = draw_four_layouts(docs)
-    assert figure.get_figwidth() <= 7.2
+    assert figure.get_figwidth() <= PAGE
     assert overlapping(figure) == []
     assert outside(figure) == []
     shown = texts(figure)
@@ -351,14 +422,14 @@ def test_four_layouts_with_empty_texts_fit_the_page(docs):
 def test_four_layouts_count_what_is_left_out():
     figure = draw_four_layouts(MANY)
     shown = texts(figure)
-    assert "\u2026 195 more sequences, 33 more steps" in shown
+    assert "\u2026 195 more sequences, 32 more steps" in shown
     for row in words(figure)[-2:]:
         assert f"\u2026 {438 - len(row)} more" in shown
 
 
 def test_the_choices_fit_the_page():
     figure = draw_choices()
-    assert figure.get_figwidth() <= 7.2
+    assert figure.get_figwidth() <= PAGE
     assert overlapping(figure) == []
     assert outside(figure) == []
     boxes = [
@@ -392,27 +463,30 @@ def test_the_png_of_the_choices():
 
 def test_packing_step_by_step():
     figure = draw_packing_steps(MIXED)
-    assert figure.get_figwidth() <= 7.2
+    assert figure.get_figwidth() <= PAGE
     assert overlapping(figure) == []
     assert outside(figure) == []
     shown = texts(figure)
     panels = ["[3]", "[3, 2]", "[3, 2, 1]"]
-    assert [s for s in shown if s.startswith("data")] == [
-        f"data, batch_sizes {sizes}" for sizes in panels
+    assert [s for s in shown if "batch_sizes" in s] == [
+        f"t={now}: data, batch_sizes {sizes}"
+        for now, sizes in enumerate(panels)
     ]
     assert [s for s in shown if s.startswith("seq")] == [
         "seq 2", "seq 0", "seq 1",
     ] * 3  # fmt: skip
-    assert words(figure, right=3) == [
+    data = ["on", "get", "go", "your", "set", "mark"]
+    assert words(figure) == [
         ["on", "your", "mark"],
         ["get", "set"],
         ["go"],
+        data[:3],
         ["your", "mark"],
         ["set"],
+        data[:5],
         ["mark"],
+        data,
     ]
-    data = ["on", "get", "go", "your", "set", "mark"]
-    assert words(figure, left=3) == [data[:3], data[:5], data]
     heavy = [p for p in figure.axes[0].patches if p.get_linewidth() > 2]
     assert len(heavy) == 2 * (3 + 2 + 1)
     absent = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
@@ -425,7 +499,7 @@ def test_packing_step_by_step():
 )
 def test_packing_steps_fit_the_page(docs):
     figure = draw_packing_steps(docs)
-    assert figure.get_figwidth() <= 7.2
+    assert figure.get_figwidth() <= PAGE
     assert overlapping(figure) == []
     assert outside(figure) == []
 
@@ -779,3 +853,29 @@ def test_a_plan_that_was_chosen_can_be_drawn():
 def test_a_plan_that_does_not_fit_is_not_drawn(plan, sizes, error, text):
     with pytest.raises(error, match=text):
         draw_plan(plan, sizes)
+
+
+def drawn_for_the_book():
+    return {
+        "layouts": draw_layouts(DOCS),
+        "layouts, long": draw_layouts(LONG),
+        "padded": draw_padded(DOCS),
+        "four": draw_four_layouts(DOCS),
+        "steps": draw_packing_steps(DOCS),
+        "choices": draw_choices(),
+        "growth": draw_padding_growth({"a": ([1, 8], [0, 0.5])}),
+        "lengths": draw_lengths([3, 2, 1]),
+        "plan": draw_plan(PLAN, [1, 5, 0, 2]),
+    }
+
+
+def test_small_screen():
+    """On 358 of a phone's 390 pixels the smallest letters have 9."""
+    for name, figure in drawn_for_the_book().items():
+        figure.canvas.draw()
+        sizes = [
+            t.get_fontsize() for t in figure.findobj(Text) if t.get_text()
+        ]
+        # Around a drawing a notebook puts a tenth of an inch on each side.
+        inches = figure.get_figwidth() + 0.2 * (name != "choices")
+        assert min(sizes) / 72 * 358 / inches >= 9, name

@@ -55,16 +55,18 @@ def test_nothing_is_copied():
     assert batch.to_nested().values().data_ptr() == batch.values.data_ptr()
 
 
-def test_gradients_flow_both_ways():
-    leaf = make_floats(5, 2).requires_grad_()
+def test_gradients_flow_both_ways(device):
+    leaf = make_floats(5, 2, device=device).requires_grad_()
     nested = Ragged(leaf, [2, 0, 3]).to_nested()
-    (Ragged.from_nested(nested).values * make_floats(5, 2)).sum().backward()
-    assert_same(leaf.grad, make_floats(5, 2))
+    weights = make_floats(5, 2, device=device)
+    (Ragged.from_nested(nested).values * weights).sum().backward()
+    assert_same(leaf.grad, weights)
 
 
-def test_int32_offsets_are_read():
+def test_int32_offsets_are_read(device):
+    offsets = torch.tensor([0, 2, 5], dtype=torch.int32, device=device)
     nested = torch.nested.nested_tensor_from_jagged(
-        make_floats(5, 2), torch.tensor([0, 2, 5], dtype=torch.int32)
+        make_floats(5, 2, device=device), offsets
     )
     assert Ragged.from_nested(nested).lengths.tolist() == [2, 3]
 
@@ -157,8 +159,8 @@ def test_a_batch_without_sequences_has_no_nested_form():
 
 
 @pytest.mark.parametrize("sizes", [[3, 2, 1], [3, 0, 1], [2, 2], [0, 0]])
-def test_pytorch_pads_it_to_the_longest_sequence(sizes):
-    values = torch.randn(sum(sizes), 2, dtype=torch.float64)
+def test_pytorch_pads_it_to_the_longest_sequence(sizes, device):
+    values = make_floats(sum(sizes), 2, device=device)
     batch = Ragged(values, sizes)
     padded = torch.nested.to_padded_tensor(batch.to_nested(), 0.0)
     assert torch.equal(padded, batch.to_padded())

@@ -220,6 +220,16 @@ def test_gpu_runs_only_what_was_read() -> None:
         assert job["env"]["PACKTUTOR_DEVICE"] == "cuda"
 
 
+def test_what_the_gpu_runs_can_be_typed() -> None:
+    path = ROOT / ".github" / "workflows" / "gpu.yml"
+    shown = [line.strip() for line in read("CONTRIBUTING.md").splitlines()]
+    for job in jobs(path).values():
+        for step in job["steps"]:
+            assert "uses" in step or step["run"] in shown
+        for name, value in job["env"].items():
+            assert f"export {name}={value}" in shown
+
+
 # --- links ----------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from networks import (
 from strategies import SHAPES_OF_BATCHES, lengths, make_floats
 from tolerances import (
     HALF_TOLERANCE,
+    TF32_TOLERANCE,
     assert_close,
     assert_exact,
     assert_same,
@@ -33,6 +34,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from torch.utils.checkpoint import checkpoint
 
 from packtutor import Plan, Ragged, one_by_one, plan_run, run_rnn
+from packtutor.device import set_float32
 from packtutor.nn import convert
 
 SIZES = [[3, 2, 1], [1, 4, 2, 2], [2, 1, 3] * 7, [5], [4, 4, 4], [9, 1, 5, 1]]
@@ -289,6 +291,21 @@ def test_half_types_on_every_device(name, dtype, device):
                 allowed, 1.5 * relative_error(packed.float(), target)
             )
         assert relative_error(ours.float(), target) <= allowed
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_tf32_stays_within_its_rounding(name, device):
+    if device.type != "cuda":
+        pytest.skip("TF32 is a format of CUDA; the CPU has none")
+    rnn = make_network(name, device, torch.float32)
+    batch = make_batch([4, 6, 1, 3], device, torch.float32)
+    exact = gradients(run_rnn, rnn, batch, None)
+    set_float32("tf32")
+    rounded = gradients(run_rnn, rnn, batch, None)
+    for ours, target in zip(
+        [*rounded[0], *rounded[1]], [*exact[0], *exact[1]], strict=True
+    ):
+        assert relative_error(ours, target) <= TF32_TOLERANCE
 
 
 @settings(max_examples=50)

@@ -1,17 +1,16 @@
 """Figures that a script draws: where they stand, and what stands without it.
 
-The directive ``live-figure`` puts one on a page in Markdown. A chapter is
-read in Jupyter and Colab too, where a directive would be seen as such, so the
-sections that a figure names get it here. Its script in ``book/assets`` draws
-it in place of what stands there without scripts.
+A page is read in Jupyter, in Colab and on code hosts too, where a directive
+would be seen as such. So a figure names the sections and the pictures that it
+takes its place in. Its script in ``book/assets`` draws it in place of what
+stands there without scripts.
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
@@ -71,15 +70,17 @@ def steps_table() -> list[nodes.Node]:
 
 
 class Figure(NamedTuple):
-    """A figure: what stands there without scripts, and in which sections.
+    """A figure: what stands there without scripts, and where it stands.
 
     ``sections`` maps a page to the heading at the end of whose section the
-    figure stands. Its parts are called by its name: the template here, the
-    script and the style in ``book/assets``.
+    figure stands, ``pictures`` one to the picture whose place it takes. Its
+    parts are called by its name: the template here, the script and the style
+    in ``book/assets``.
     """
 
     without: Callable[[], list[nodes.Node]]
     sections: dict[str, str]
+    pictures: dict[str, str] = {}  # noqa: RUF012 (a default, never changed)
 
 
 FIGURES = {
@@ -90,6 +91,7 @@ FIGURES = {
                 "In which order does a packed batch store the words?"
             )
         },
+        {"book/index": "assets/layouts.png"},
     ),
     "lstm_run": Figure(
         steps_table,
@@ -107,40 +109,41 @@ def make_figure(name: str) -> LiveFigure:
     return LiveFigure("", *FIGURES[name].without(), figure=name)
 
 
-class FigureDirective(Directive):
-    """Put the figure of this name here."""
-
-    required_arguments: ClassVar[int] = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Return its place."""
-        (name,) = self.arguments
-        if name not in FIGURES:
-            raise self.error(f"no figure {name!r}")
-        return [make_figure(name)]
-
-
 class InsertFigures(SphinxTransform):
-    """Put figures at the ends of the sections that they name."""
+    """Put figures into the sections and pictures that they name."""
 
     default_priority = 500  # before the pictures of a page are collected
 
     def apply(self, **kwargs: Any) -> None:  # noqa: ARG002 (as docutils has it)
-        """Append them, and warn if a section has got another name."""
+        """Insert them, and warn where a place has got another name."""
         for name, figure in FIGURES.items():
             heading = figure.sections.get(self.env.docname)
-            if heading is None:
-                continue
-            for title in self.document.findall(nodes.title):
-                if title.astext() == heading:
-                    title.parent.append(make_figure(name))
-                    break
-            else:
-                LOGGER.warning(
-                    "live_figures.py: no section %r",
-                    heading,
-                    location=self.env.docname,
-                )
+            if heading and not self.append_to(heading, name):
+                self.warn("section", heading)
+            picture = figure.pictures.get(self.env.docname)
+            if picture and not self.put_in_place_of(picture, name):
+                self.warn("picture", picture)
+
+    def append_to(self, heading: str, name: str) -> bool:
+        """Put a figure at the end of a section; say if there is one."""
+        for title in self.document.findall(nodes.title):
+            if title.astext() == heading:
+                title.parent.append(make_figure(name))
+                return True
+        return False
+
+    def put_in_place_of(self, picture: str, name: str) -> bool:
+        """Put a figure where a picture is; say if there is one."""
+        for image in self.document.findall(nodes.image):
+            if image["uri"] == picture:
+                image.parent.replace_self(make_figure(name))
+                return True
+        return False
+
+    def warn(self, what: str, name: str) -> None:
+        """Warn that a place is missing; a warning fails the build."""
+        text = "live_figures.py: no %s %r"
+        LOGGER.warning(text, what, name, location=self.env.docname)
 
 
 def visit_html(translator: HTML5Translator, node: LiveFigure) -> None:
@@ -174,7 +177,6 @@ def add_files(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the above."""
     app.add_node(LiveFigure, html=(visit_html, depart_html))
-    app.add_directive("live-figure", FigureDirective)
     app.add_transform(InsertFigures)
     app.connect("html-page-context", add_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -50,6 +50,15 @@ def set_addresses(app: Sphinx, config: Config) -> None:
         options.pop("repository_url", None)
 
 
+def show_guide(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put the contributor's guide where ``contributing.md`` links to it.
+
+    A directive that includes it would be seen as such on a code host.
+    """
+    if docname == "book/contributing":
+        source[0] = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
 def check_images(app: Sphinx, doctree: nodes.document) -> None:
     """Warn of an image without alternative text; a warning fails the build."""
     for image in doctree.findall(nodes.image):
@@ -65,5 +74,6 @@ def check_images(app: Sphinx, doctree: nodes.document) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the above."""
     app.connect("config-inited", set_addresses)
+    app.connect("source-read", show_guide)
     app.connect("doctree-read", check_images)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

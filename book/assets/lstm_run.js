@@ -94,7 +94,7 @@
       const rest = place && !done && row >= alive;
       const middle = y(row) + HIGH / 2;
       const kind = `lr-row${final ? " lr-final" : ""}`;
-      const line = draw("g", { class: kind, style: colour(doc, batch.rows) });
+      const line = draw("g", { class: kind, style: colour(doc) });
       line.dataset.seq = doc;
       const fresh = changed ? " lr-new" : "";
       line.append(
@@ -120,7 +120,7 @@
     // The rows of h_n, in the order in which the documents were given.
     batch.docs.forEach((words, doc) => {
       const middle = y(doc) + HIGH / 2;
-      const line = draw("g", { class: "lr-h", style: colour(doc, batch.rows) });
+      const line = draw("g", { class: "lr-h", style: colour(doc) });
       line.append(
         box(done ? "pe-cell lr-new" : "lr-zero", right, doc),
         name("lr-right", right + wide + 6, middle, `seq ${doc}`),
@@ -200,7 +200,7 @@
     batch = pack(docs.join("\n"));
     packed = drawGrid(makeGrids(batch).packed, batch, root.clientWidth);
     set(packed.svg, { role: "img" });
-    boxOf("packed").replaceChildren(packed.svg);
+    boxOf("packed").replaceChildren(...packed.parts);
     range.max = batch.steps + 1;
     show(place);
   };

@@ -212,17 +212,9 @@ const packing = (() => {
     return `${letters.join("")}…`;
   };
 
-  // The documents' colours run through three of the theme's.
-  const colour = (doc, rows) => {
-    const share = rows > 1 ? (200 * doc) / (rows - 1) : 100;
-    const [from, to] =
-      share <= 100 ? ["success", "primary"] : ["primary", "accent"];
-    const part = (share <= 100 ? share : share - 100).toFixed(1);
-    return (
-      `--doc: color-mix(in oklab, var(--pst-color-${to}) ${part}%, ` +
-      `var(--pst-color-${from}))`
-    );
-  };
+  // A document's colour is the one that the figures give its row.
+  const COLOURS = 5;
+  const colour = (doc) => `--doc: var(--pe-doc-${doc % COLOURS})`;
 
   const HATCH = "url(#pe-hatch)";
 
@@ -266,7 +258,7 @@ const packing = (() => {
       rx: 3,
     });
     if (!token) return draw("g", {}, box);
-    const cell = draw("g", { style: colour(token[0], batch.rows) }, box);
+    const cell = draw("g", { style: colour(token[0]) }, box);
     const word = shorten(shownWord(batch, grid, token), wide - 8);
     const middle = top + high / 2 + (grid.number ? 4 : 0);
     cell.append(
@@ -305,7 +297,7 @@ const packing = (() => {
     return [...Array(grid.rows).keys()].flatMap((row) => {
       const doc = grid.seq(row);
       const length = batch.lengths[doc];
-      const style = colour(doc, batch.rows);
+      const style = colour(doc);
       return [
         bar("pe-bar", 0, length, row, { style }),
         ...(grid.pads && length < grid.columns
@@ -336,8 +328,6 @@ const packing = (() => {
           : []),
       ];
     });
-    if (grid.foot && words)
-      others.push(name("pe-seq pe-size", left - 6, below, "batch_sizes"));
     if (!grid.seq && words)
       batch.sizes.forEach((_, step) => {
         const [from, to] = grid.read(step);
@@ -348,30 +338,44 @@ const packing = (() => {
           name("", (start + end) / 2, below + 1, `t=${step}`),
         );
       });
-    return { seqs, others };
+    const under =
+      grid.foot && words
+        ? [name("pe-seq pe-size", left - 6, below, "batch_sizes")]
+        : [];
+    return { seqs, under, others };
   };
 
   const drawGrid = (grid, batch, room) => {
     const size = measure(grid, batch, room);
     const { words, left, wide, high, x, right, bottom } = size;
-    const { seqs, others } = drawNames(grid, batch, size);
+    const { seqs, under, others } = drawNames(grid, batch, size);
     const past = draw("rect", { class: "pe-past", x: left, y: LINE });
     const now = draw("rect", { class: "pe-now", y: LINE - 1, rx: 4 });
-    const picture = draw("g", { "aria-hidden": "true" }, ...seqs, ...others);
+    const picture = draw("g", { "aria-hidden": "true" }, ...others);
     picture.append(...(words ? drawWords : drawBars)(grid, batch, size));
     picture.append(past, now);
-    const svg = draw(
+    const height = bottom + (words && (grid.foot || !grid.seq) ? LINE + 4 : 8);
+    const width = right + (words ? 2 : LINE);
+    const svg = draw("svg", { width, height }, picture);
+    // The rows' names are a drawing of their own over the left of the other,
+    // so that they stay in view when that is scrolled.
+    const names = draw(
       "svg",
       {
-        width: right + (words ? 2 : LINE),
-        height: bottom + (words && (grid.foot || !grid.seq) ? LINE + 4 : 8),
+        class: "pe-names",
+        width: left - 2,
+        height,
+        style: `margin-right: ${2 - left}px`,
+        "aria-hidden": "true",
       },
-      picture,
+      ...seqs,
+      ...under,
     );
 
     return {
       grid,
       size,
+      parts: seqs.length ? [svg, names] : [svg],
       svg,
       // Frame the column that is read; return where that is.
       play(step) {

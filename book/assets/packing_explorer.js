@@ -9,7 +9,7 @@
   const root = document.querySelector(".packing-explorer");
   if (!root) return;
 
-  const { MOST, LABEL, LINE, GAP, pack, comma, count, some, brief } = packing;
+  const { MOST, LINE, GAP, pack, comma, count, some, brief } = packing;
   const { reading, makeGrids, set, draw, setFont, isSmall, drawGrid } = packing;
 
   const DOCS = "on your mark\nget set\ngo";
@@ -28,7 +28,7 @@
       rows
         ? `${count(rows, "document")}, ${count(tokens, "word")}; padded ` +
           `${count(cells, "cell")}, ${percent(padding)} of them pads.`
-        : "There is no document with a word in it.",
+        : "There is no document with a word in it: type one to see it packed.",
     ];
     if (notes.skipped)
       parts.push(
@@ -128,14 +128,16 @@
       end > scroll + room ? end - room : Math.min(scroll, start);
     const right = part.x + part.width + GAP;
     const bottom = part.y + part.height + LINE;
-    const left = part.x - LABEL;
+    const left = part.x - views[name].size.left;
     box.scrollLeft = fit(box.scrollLeft, left, right, box.clientWidth);
     box.scrollTop = fit(box.scrollTop, part.y - LINE, bottom, box.clientHeight);
   };
 
   const showToken = (next, from) => {
     token = next;
-    find(".pe-where").textContent = token
+    find(".pe-where").textContent = !batch.rows
+      ? ""
+      : token
       ? places(batch, token)
       : "Point at a word, or go to it with Tab and the arrow keys, to see " +
         "where it stands in each layout. Escape clears.";
@@ -147,7 +149,14 @@
 
   const showStep = (next) => {
     step = next;
-    find(".pe-told").textContent = reading(batch, step);
+    find(".pe-told").textContent = batch.rows
+      ? reading(batch, step)
+      : "There is nothing to step through.";
+    const last = batch.rows && step === batch.steps - 1;
+    find(".pe-forward").textContent = last ? "Start over" : "Step";
+    // A button that is disabled in earnest would lose the focus.
+    for (const button of [find(".pe-forward"), find(".pe-backward")])
+      set(button, { "aria-disabled": !batch.rows });
     for (const [name, view] of Object.entries(views)) {
       const part = view.play(step);
       if (part) reveal(name, part);
@@ -185,7 +194,7 @@
       if (!batch.rows) continue;
       views[name] = drawLayout(name, grid, batch, width);
       find(`[data-layout=${name}] .pe-small`).textContent = grid.about;
-      boxOf(name).replaceChildren(views[name].svg);
+      boxOf(name).replaceChildren(...views[name].parts);
     }
     showToken(token);
     showStep(step);
@@ -261,6 +270,7 @@
 
   // Beyond the last step, and before the first, nothing is being read.
   const turn = (by) => {
+    if (!batch.rows) return;
     const states = batch.steps + 1;
     const now = step ?? batch.steps;
     const next = (now + by + states) % states;
@@ -300,6 +310,7 @@
     const box = boxOf(name);
     const view = () => views[name];
     const under = (event) => {
+      if (event.target.closest(".pe-names")) return null; // it hides words
       const frame = view().svg.getBoundingClientRect();
       return view().at(event.clientX - frame.x, event.clientY - frame.y);
     };

@@ -55,6 +55,13 @@ READ = """() => {
         note: text(root.querySelector("#pe-note")),
     };
 }"""
+# Whether a word is written in the ink of the figures.
+INKED = """word => {
+    const look = getComputedStyle(word);
+    const ink = parseInt(look.getPropertyValue("--pe-ink").slice(1), 16);
+    const parts = [ink >> 16, (ink >> 8) & 255, ink & 255];
+    return look.fill === `rgb(${parts.join(", ")})`;
+}"""
 # The words of each row as drawn; a pad is null.
 DRAWN = """name => {
     const rows = document.querySelectorAll(`[data-layout=${name}] .pe-row`);
@@ -316,10 +323,24 @@ def test_without_a_word_there_is_nothing_to_pack(
         assert shown["note"].startswith("There is no document with a word")
         assert [values for _, values, _ in shown["fields"]] == [""] * 4
         assert shown["costs"] == ["0"] * 4
-        page.get_by_role("button", name="Step", exact=True).click()
+        assert "type one to see it packed" in shown["note"]
         expect(page.locator(".pe-layouts")).to_be_hidden()
+        expect(page.locator(".pe-where")).to_be_empty()
+        told = page.locator(".pe-told")
+        expect(told).to_have_text("There is nothing to step through.")
+        for name in ("Step", "Back"):
+            button = page.get_by_role("button", name=name, exact=True)
+            expect(button).to_be_disabled()
+            button.focus()  # it says that it is, and keeps the focus
+            page.keyboard.press("Enter")
+            expect(button).to_be_focused()
+            expect(told).to_have_text("There is nothing to step through.")
     compare(page, "go")
     expect(page.locator(".pe-layouts")).to_be_visible()
+    for name in ("Step", "Back"):
+        button = page.get_by_role("button", name=name, exact=True)
+        expect(button).to_be_enabled()
+    assert hint(page)
 
 
 @pytest.mark.parametrize("place", [FRONT, CHAPTER])
@@ -484,6 +505,68 @@ def test_a_finger_shows_a_word(browser: Browser, address: str) -> None:
     context.close()
 
 
+# Where a text is drawn: its own box, and the drawings' box around it.
+NAMES = """name => {
+    const box = document.querySelector(`[data-layout=${name}] .pe-box`);
+    const frame = box.getBoundingClientRect();
+    return [...box.querySelectorAll(".pe-seq")].map(text => {
+        const {left, right, top, bottom} = text.getBoundingClientRect();
+        const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+        const over = document.elementFromPoint(x, y);
+        return {
+            seen: left >= frame.left && right <= frame.right,
+            free: over === null || over.closest(".pe-names") !== null,
+            words: text.textContent,
+            left,
+        };
+    });
+}"""
+
+
+def test_names_of_rows_stay_when_a_layout_is_scrolled(
+    browser: Browser, address: str
+) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{address}/{FRONT}")
+    text = f"{'eleven ' * 20}\n{MIXED}"
+    expected = compare(page, text)
+    order = expected.packed.sorted_indices.tolist()
+    for layout in ("padded", "sorted", "packed"):
+        box = page.locator(f"[data-layout={layout}] .pe-box")
+        box.evaluate("box => box.scrollIntoView({block: 'center'})")
+        before = page.evaluate(NAMES, layout)
+        box.evaluate("box => box.scrollLeft = 300")
+        after = page.evaluate(NAMES, layout)
+        assert box.evaluate("box => box.scrollLeft") == 300
+        assert [name["left"] for name in after] == [
+            name["left"] for name in before
+        ]
+        assert all(name["seen"] and name["free"] for name in after)
+        docs = range(len(order)) if layout == "padded" else order
+        named = [f"seq {doc}" for doc in docs]
+        named += ["batch_sizes"] * (layout == "packed")
+        assert [name["words"] for name in after] == named
+        # The words behind the names are not what a finger there means.
+        page.locator(f"[data-layout={layout}] .pe-names").click(
+            position={"x": 20, "y": 40}
+        )
+        assert hint(page)
+        # The keyboard goes on to where the names would hide the word.
+        box.locator("[role=gridcell]").focus()
+        page.keyboard.press("End")
+        for _ in range(15):
+            page.keyboard.press("ArrowLeft")
+        mark = box.locator(".pe-mark").bounding_box()
+        names = box.locator(".pe-names").bounding_box()
+        assert mark
+        assert names
+        assert mark["x"] >= names["x"] + names["width"] - 1
+        page.keyboard.press("Escape")
+        page.evaluate("document.activeElement.blur()")
+        page.evaluate(SHOW, text)
+    page.close()
+
+
 # --- the LSTM's reading ---------------------------------------------------
 
 PLAYED = """name => {
@@ -514,7 +597,10 @@ def test_step_plays_the_columns_and_the_rows_that_drop_out(
     order = expected.packed.sorted_indices.tolist()
     sizes = expected.packed.batch_sizes.tolist()
     told, status = page.locator(".pe-told"), page.locator(".pe-status")
-    step_button = page.get_by_role("button", name="Step", exact=True)
+    step_button = page.locator(".pe-forward")
+    back = page.get_by_role("button", name="Back")
+    beside = "button => button.getBoundingClientRect().left"
+    place = back.evaluate(beside)
     begin = told.inner_text()
     step_button.focus()
     for step, size in enumerate(sizes):
@@ -535,13 +621,20 @@ def test_step_plays_the_columns_and_the_rows_that_drop_out(
         assert [int(number) for number in named] == gone
         assert ("No row drops out" in said) == (not gone)
         assert status.inner_text() == said
+        last = step == len(sizes) - 1
+        expect(step_button).to_have_text("Start over" if last else "Step")
+        # The words may be longer; what stands beside them does not move.
+        assert back.evaluate(beside) == place
     page.keyboard.press("Enter")
+    expect(step_button).to_have_text("Step")
     assert told.inner_text() == begin
     assert not page.evaluate(PLAYED, "packed")["playing"]
     assert page.evaluate(PLAYED, "packed")["rows"] == len(order)
-    page.get_by_role("button", name="Back").click()
+    back.click()
     assert told.inner_text().startswith(f"t={len(sizes) - 1}: ")
+    expect(step_button).to_have_text("Start over")
     page.keyboard.press("Escape")
+    expect(step_button).to_have_text("Step")
     assert told.inner_text() == begin
 
 
@@ -709,9 +802,8 @@ def test_its_colours_are_those_of_the_page(
 ) -> None:
     page = browser.new_page(color_scheme=scheme)
     page.goto(f"{address}/{FRONT}")
-    ink = page.evaluate("getComputedStyle(document.body).color")
     word = page.locator(".pe-word").first
-    assert word.evaluate("w => getComputedStyle(w).fill") == ink
+    assert word.evaluate(INKED)
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     fill = "c => getComputedStyle(c).fill"
     fills = page.locator("[data-layout=padded] .pe-cell").evaluate_all(

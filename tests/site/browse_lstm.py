@@ -314,9 +314,10 @@ def test_its_colours_are_those_of_the_page(
     page = browser.new_page(color_scheme=scheme)
     open_chapter(page, address)
     step_button(page).click()
-    ink = page.evaluate("getComputedStyle(document.body).color")
     word = page.locator(".lr-row .pe-word").first
-    assert word.evaluate("w => getComputedStyle(w).fill") == ink
+    inked = "getComputedStyle(word).fill === getComputedStyle(other).fill"
+    other = page.locator("[data-layout=packed] .pe-word").first
+    assert word.evaluate(f"(word, other) => {inked}", other.element_handle())
     fill = "cells => cells.map(cell => getComputedStyle(cell).fill)"
     page.wait_for_timeout(600)  # until they have appeared
     packed = page.locator("[data-layout=packed] .pe-cell").evaluate_all(fill)

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from notebooks import ROOT
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 SITE = "https://books.example.com/packing"
 REPOSITORY = "https://github.com/somebody/packing"
@@ -180,3 +180,126 @@ def test_a_lost_reader_finds_a_page(page: Page, address: str) -> None:
     page.get_by_label("Words, a name or an error message").fill("batch_sizes")
     page.get_by_role("button", name="Search the book").click()
     expect(page.locator("#section-results > ol > li").first).to_be_visible()
+
+
+# --- the front page -------------------------------------------------------
+
+# The bottom of the last line about the three readers, and where each leads.
+FIRST_SCREEN = """() => {
+    const list = document.querySelector(".bd-article h1 ~ ul");
+    return {
+        bottom: list.getBoundingClientRect().bottom,
+        readers: [...list.querySelectorAll("li strong")].map(
+            name => name.textContent),
+        links: [...list.children].map(
+            item => item.querySelectorAll("a").length),
+    };
+}"""
+CUT_OFF = """() => [...document.querySelectorAll(".bd-article pre")]
+    .filter(block => block.scrollWidth > block.clientWidth)
+    .map(block => block.textContent)"""
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_the_first_screen_says_what_each_reader_gets(
+    page: Page, address: str, size: tuple[int, int]
+) -> None:
+    width, height = size
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{address}/book/index.html")
+    seen = page.evaluate(FIRST_SCREEN)
+    assert seen["bottom"] < height
+    assert seen["readers"] == [
+        "You learn.",
+        "Your model is slow.",
+        "You maintain a project.",
+    ]
+    assert min(seen["links"]) >= 1
+    expect(page.locator("#pe-docs")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("width", [1300, 1280, 1024])
+def test_no_command_of_the_front_page_is_cut_off(
+    page: Page, address: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{address}/book/index.html")
+    assert page.locator(".bd-article pre").count() == 3
+    assert page.evaluate(CUT_OFF) == []
+
+
+def test_the_commands_to_build_and_test_fit_a_phone(
+    page: Page, address: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/book/index.html")
+    assert not any("make" in text for text in page.evaluate(CUT_OFF))
+
+
+# --- every page -----------------------------------------------------------
+
+
+def test_no_button_covers_the_text(
+    page: Page, address: str, names: list[str]
+) -> None:
+    """The theme has one, "Back to top", that stood on the cells."""
+    for name in names:
+        page.goto(f"{address}/{name}")
+        assert page.locator("#pst-back-to-top").count() == 0, name
+    page.goto(f"{address}/book/03_pack_the_batch.html")
+    page.mouse.wheel(0, 3000)
+    page.wait_for_timeout(300)
+    page.mouse.wheel(0, -500)
+    page.wait_for_timeout(300)
+    expect(page.get_by_text("Back to top")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kept", [None, "light", "dark"])
+def test_the_first_picture_has_the_theme_of_the_system(
+    browser: Browser, address: str, scheme: str, kept: str | None
+) -> None:
+    """As it has when the theme's script is slow, and another day's is kept."""
+    context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{address}/404.html")
+    page.evaluate("kept => kept && localStorage.setItem('theme', kept)", kept)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/pydata-sphinx-theme.js*", hold)
+    page.goto(f"{address}/book/index.html", wait_until="commit")
+    page.wait_for_function(
+        "performance.getEntriesByName('first-contentful-paint').length"
+    )
+    assert len(held) == 1
+    themes = "document.documentElement.dataset.theme"
+    paper = "getComputedStyle(document.documentElement).backgroundColor"
+    first = page.evaluate(f"[{themes}, {paper}]")
+    assert first[0] == scheme
+    held[0].continue_()
+    page.wait_for_load_state("load")
+    assert page.evaluate(f"[{themes}, {paper}]") == first
+    context.close()
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_a_theme_that_was_chosen_stays(
+    browser: Browser, address: str, mode: str
+) -> None:
+    other = "dark" if mode == "light" else "light"
+    context = browser.new_context(color_scheme=other)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{address}/404.html")
+    page.evaluate(
+        """mode => {
+            localStorage.setItem("mode", mode);
+            localStorage.setItem("theme", mode);
+        }""",
+        mode,
+    )
+    page.goto(f"{address}/book/index.html")
+    assert page.evaluate("document.documentElement.dataset.theme") == mode
+    context.close()
