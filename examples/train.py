@@ -91,7 +91,7 @@ def train(settings: Settings) -> Fit:
         )
         if place.rank == 0:
             baselines = {
-                **baselines,
+                "majority_accuracy": majority,
                 "bag_of_words_accuracy": bag_of_words_accuracy(task),
             }
             say(f"a bag of words: {baselines['bag_of_words_accuracy']:.4f}")
@@ -121,7 +121,7 @@ def _write_report(
             for name, value in vars(settings).items()
         },
         "torch": str(torch.__version__),
-        "majority_accuracy": majority,
+        **baselines,
         "best_accuracy": fit.history[fit.best_epoch]["valid_accuracy"],
         "best_epoch": fit.best_epoch,
         "epochs": fit.history,
