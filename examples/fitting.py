@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ from examples.checkpoints import load_checkpoint, save_checkpoint
 from examples.model import Classifier
 from examples.processes import Place, gather
 from examples.settings import Settings, identify
-from examples.task import Task
+from examples.task import Task, digest_task
 from examples.training import Step, choose_amp, evaluate, train_epoch
 from packtutor import BucketBatchSampler
 
@@ -84,7 +83,7 @@ class Fit:
             task.valid, list(held_out)[place.rank :: place.world]
         )
         self._arguments = {**identify(settings), "shards": shards}
-        self._arguments["texts"] = _digest(task)
+        self._arguments["texts"] = digest_task(task)
         self.epoch = 0
         self.steps: list[list[float]] = []
         self.history: list[dict[str, Any]] = []
@@ -218,12 +217,3 @@ class Fit:
             torch.cuda.set_rng_state(
                 on_gpu[self.place.rank], self.place.device
             )
-
-
-def _digest(task: Task) -> str:
-    """Return what tells whether two runs learn from the same texts."""
-    digest = hashlib.sha256(" ".join(task.vocabulary).encode())
-    for samples in (task.train, task.valid):
-        for ids, label in samples:
-            digest.update(f"{ids.tolist()} {label};".encode())
-    return digest.hexdigest()

@@ -21,7 +21,11 @@ from examples.checkpoints import CheckpointError
 from examples.fitting import Fit
 from examples.processes import find_place
 from examples.settings import Settings, read_settings
-from examples.task import load_task, majority_accuracy
+from examples.task import (
+    bag_of_words_accuracy,
+    load_task,
+    majority_accuracy,
+)
 from examples.training import Step
 
 
@@ -85,8 +89,13 @@ def train(settings: Settings) -> Fit:
             f"best: epoch {best['epoch'] + 1}, "
             f"accuracy {best['valid_accuracy']:.4f}"
         )
-        if settings.report is not None and place.rank == 0:
-            _write_report(settings, fit, majority)
+        if place.rank == 0:
+            baselines = {
+                "majority_accuracy": majority,
+                "bag_of_words_accuracy": bag_of_words_accuracy(task),
+            }
+            say(f"a bag of words: {baselines['bag_of_words_accuracy']:.4f}")
+            _write_report(settings, fit, baselines)
     return fit
 
 
@@ -101,22 +110,25 @@ def _describe(epoch: dict[str, Any]) -> str:
     )
 
 
-def _write_report(settings: Settings, fit: Fit, majority: float) -> None:
+def _write_report(
+    settings: Settings, fit: Fit, baselines: dict[str, float]
+) -> None:
+    if settings.report is None:
+        return
     report = {
         "settings": {
             name: str(value) if isinstance(value, Path) else value
             for name, value in vars(settings).items()
         },
         "torch": str(torch.__version__),
-        "majority_accuracy": majority,
+        **baselines,
         "best_accuracy": fit.history[fit.best_epoch]["valid_accuracy"],
         "best_epoch": fit.best_epoch,
         "epochs": fit.history,
     }
-    if settings.report is not None:
-        beside = settings.report.with_name(f"{settings.report.name}.partial")
-        beside.write_text(json.dumps(report, indent=1), encoding="utf-8")
-        beside.replace(settings.report)
+    beside = settings.report.with_name(f"{settings.report.name}.partial")
+    beside.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    beside.replace(settings.report)
 
 
 @contextlib.contextmanager
