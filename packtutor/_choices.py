@@ -49,7 +49,7 @@ _CHOICES = (
     _Choice(
         ("A recurrent network in one", "direction, to be exported?"),
         "Pad, and keep the lengths",
-        "Two directions: no way here.",
+        "Two directions: no way shown.",
     ),
     _Choice(
         ("Is a sequence empty,", "or the batch nested?"),
