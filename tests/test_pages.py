@@ -540,6 +540,7 @@ def test_each_way_gives_what_each_document_gives_alone() -> None:
 
 
 def test_batch_norm_on_the_values_counts_no_pad() -> None:
+    torch.manual_seed(0)
     norm = torch.nn.BatchNorm1d(4, dtype=torch.float64)
     batch = Ragged(torch.rand(6, 4, dtype=torch.float64), [3, 1, 2])
     on_values = batch.apply(norm).values
