@@ -461,7 +461,8 @@ def test_picture_shows_what_explain_draws(tmp_path: Path) -> None:
 
 def test_the_picture_and_the_table_name_the_same_ways() -> None:
     cells = [row[1] for row in table(page("choose"), "The ways")]
-    listed = [cell.partition(".** ")[0].removeprefix("**") for cell in cells]
+    named = [cell.partition(".** ")[0].removeprefix("**") for cell in cells]
+    listed = list(dict.fromkeys(named))  # two rows may share a way
     boxes = [text.get_text() for text in figures.draw_choices().axes[0].texts]
     plt.close("all")
     assert [text for text in boxes if text in listed] == listed
@@ -569,6 +570,18 @@ def test_each_way_gives_what_each_document_gives_alone() -> None:
         rows_of = real(unmasked, lengths)
         name = "conv" if rows_of[0].shape[1] == 3 else "attention"
         assert not torch.allclose(rows_of[1], alone(batch[1], name))
+
+
+def test_batch_norm_on_the_values_counts_no_pad() -> None:
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm1d(4, dtype=torch.float64)
+    batch = Ragged(torch.rand(6, 4, dtype=torch.float64), [3, 1, 2])
+    on_values = batch.apply(norm).values
+    var, mean = torch.var_mean(batch.values, 0, correction=0)
+    wanted = (batch.values - mean) / (var + norm.eps).sqrt()
+    assert torch.allclose(on_values, wanted)
+    padded = norm(batch.to_padded().mT).mT[mask_from_lengths(batch.lengths)]
+    assert not torch.allclose(padded, wanted, atol=0.1)
 
 
 def test_run_rnn_takes_the_ways_that_need_it() -> None:
