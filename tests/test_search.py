@@ -28,12 +28,17 @@ def search() -> ModuleType:
 
 
 def headings(docname: str) -> list[str]:
-    notebook = nbformat.read(BOOK.parent / f"{docname}.ipynb", as_version=4)
+    page = BOOK.parent / f"{docname}.md"
+    if page.is_file():
+        sources = [page.read_text(encoding="utf-8")]
+    else:
+        path = page.with_suffix(".ipynb")
+        cells = nbformat.read(path, as_version=4).cells
+        sources = [c.source for c in cells if c.cell_type == "markdown"]
     texts = [
         heading
-        for cell in notebook.cells
-        if cell.cell_type == "markdown"
-        for heading in re.findall(r"^## (.+)$", cell.source, re.M)
+        for source in sources
+        for heading in re.findall(r"^## (.+)$", source, re.M)
     ]
     return [re.sub(r"[`\\]", "", text) for text in texts]
 
