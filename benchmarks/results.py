@@ -14,17 +14,25 @@ from typing import Any
 
 import torch
 
-from benchmarks.digest import digest_of_package
+from benchmarks.digest import digest_for
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "benchmarks" / "results"
 QUICK = COMMITTED / "quick"
-NAMES = ("recurrence", "conversions", "growth", "memory", "gpu")
+NAMES = (
+    "recurrence",
+    "conversions",
+    "growth",
+    "memory",
+    "training",
+    "stragglers",
+    "gpu",
+)
 _PEERS = ("torch", "numpy", "onnxruntime", "jax", "flax")
 
 
-def about(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return where, when and of which code a measurement was made."""
+def about(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return where, when and of which code a result was measured."""
     commit = _git("rev-parse", "HEAD")
     return {
         "machine": {
@@ -41,7 +49,7 @@ def about(settings: dict[str, Any]) -> dict[str, Any]:
         "commit": commit,
         "changed_since_commit": bool(_git("status", "--porcelain")),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "digest": digest_of_package(),
+        "digest": digest_for(name),
         "settings": settings,
     }
 

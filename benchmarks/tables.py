@@ -28,6 +28,8 @@ def everything(found: Results) -> str:
         ("conversions", _conversions),
         ("growth", _growth),
         ("memory", _memory),
+        ("training", _training),
+        ("stragglers", _stragglers),
         ("gpu", _gpu),
     ):
         if name in found and found[name]["cases"]:
@@ -125,6 +127,61 @@ def _memory(result: dict[str, Any]) -> str:
         f"{table}\n\nGrowth over {small['batches']:,} small batches since the "
         f"end of the first tenth:\n\n{markdown(['way', *tenths], grown)}"
     )
+
+
+def _training(result: dict[str, Any]) -> str:
+    rows = []
+    for way, speed in result["speed"].items():
+        right = result["accuracy"][way]
+        rows.append(
+            (
+                way,
+                number(speed["seconds"]),
+                number(speed["cells"]),
+                number(speed["times_faster"]),
+                number(speed["share_of_bound"]),
+                number(right["mean"]),
+                f"{number(right['low'])} to {number(right['high'])}",
+                str(right["seeds"]),
+            )
+        )
+    head = ["way", "epoch, s", "cells", "times faster", "share of bound"]
+    table = markdown([*head, "accuracy", "from, to", "seeds"], rows)
+    base, bound = result["baselines"], result["bound"]
+    control = ", ".join(map(number, result["control_accuracy"]))
+    return (
+        f"{table}\n\nBound: {number(bound['times'])} times. Accuracy of the "
+        f"most frequent kind: {number(base['majority'])}; of a bag of words: "
+        f"{number(base['bag_of_words'])}; with shuffled labels: {control}."
+    )
+
+
+def _stragglers(result: dict[str, Any]) -> str:
+    lost = [
+        (
+            row["batches"],
+            f"{row['processes']:,}",
+            number(row["padding_fraction"]),
+            *(number(share) for share in row["lost"].values()),
+        )
+        for row in result["simulated"]
+    ]
+    names = [f"lost, {name}" for name in result["simulated"][0]["lost"]]
+    epochs = [
+        (
+            str(row["processes"]),
+            epoch["strategy"],
+            epoch["batches"],
+            number(epoch["measured_s"]),
+            number(epoch["predicted_s"]),
+            number(epoch["error"]),
+        )
+        for row in result["cases"]
+        for epoch in row["epochs"]
+    ]
+    simulated = markdown(["batches", "processes", "padding", *names], lost)
+    head = "processes", "strategy", "batches", "measured, s", "predicted, s"
+    return f"{simulated}\n\n{markdown([*head, 'error'], epochs)}"
 
 
 def _gpu(result: dict[str, Any]) -> str:

@@ -41,6 +41,8 @@ class Target(NamedTuple):
 
 # What a small batch may lose to the look at its lengths.
 ALLOWANCE_MS = 0.05
+# Of a comparison of accuracies.
+SEEDS = 5
 
 
 def evaluate(results: Results) -> list[Target]:
@@ -50,6 +52,8 @@ def evaluate(results: Results) -> list[Target]:
         *_of_growth(results.get("growth", {})),
         *_of_memory(results.get("memory", {})),
         *_of_conversions(results.get("conversions", {}).get("cases", [])),
+        *_of_training(results.get("training", {})),
+        *_of_stragglers(results.get("stragglers", {}).get("cases", [])),
         *_of_gpu(results.get("gpu", {}).get("cases", [])),
     ]
 
@@ -226,6 +230,47 @@ def _of_conversions(rows: list[Row]) -> Iterator[Target]:
             [row for row in heavy if ("list" in row["case"]) == listed],
             lambda row: row["number"],
         )
+
+
+def _of_training(training: Row) -> Iterator[Target]:
+    ours, base = "run_rnn, budgeted", "pad, shuffled"
+    speed = training.get("speed", {}).get(ours)
+    yield _least(
+        "training, run_rnn and budgeted batches against shuffled padded ones: "
+        "0.8 of the bound that the cells give",
+        0.8,
+        [speed | {"case": ours}] if speed else [],
+        lambda row: row["share_of_bound"],
+    )
+    accuracy = training.get("accuracy", {})
+    enough = accuracy and accuracy[ours]["seeds"] >= SEEDS
+    yield _most(
+        f"training, the same two: mean accuracy lower by at most the spread "
+        f"of {SEEDS} seeds",
+        1.0,
+        [accuracy | {"case": ours}] if enough else [],
+        lambda row: (
+            (row[base]["mean"] - row[ours]["mean"])
+            / max(row[way]["high"] - row[way]["low"] for way in (base, ours))
+        ),
+    )
+
+
+def _of_stragglers(rows: list[Row]) -> Iterator[Target]:
+    yield _most(
+        "epochs of 1 and 2 processes: predicted within 15%",
+        0.15,
+        [
+            epoch
+            | {
+                "case": f"{row['case']}, {epoch['strategy']}, "
+                f"{epoch['batches']}"
+            }
+            for row in rows
+            for epoch in row["epochs"]
+        ],
+        lambda row: abs(row["error"]),
+    )
 
 
 def _of_gpu(rows: list[Row]) -> Iterator[Target]:

@@ -47,9 +47,9 @@ _CHOICES = (
         "Or nested: no pads at all",
     ),
     _Choice(
-        ("A recurrent network, then.", "Will it be exported?"),
+        ("A recurrent network in one", "direction, to be exported?"),
         "Pad, and keep the lengths",
-        "torch.export refuses packing.",
+        "Two directions: no way shown.",
     ),
     _Choice(
         ("Is a sequence empty,", "or the batch nested?"),

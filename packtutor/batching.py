@@ -172,29 +172,11 @@ class BucketBatchSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Draw the epoch's batches; return those of this process."""
-        generator = self._make_generator()
-        cuts = self._cutter.cut(generator)
-        if generator is None:
-            order = self._lengths.argsort(descending=True, stable=True)
-        else:
-            order = torch.randperm(self._lengths.numel(), generator=generator)
-            # An int32 is sorted faster than an int16.
-            places = self._ranks[order].int().argsort(stable=True)
-            order = order[places]
-            del places
-        starts = cuts.starts.view(-1, self._processes)
-        stops = cuts.stops.view(-1, self._processes)
-        if self._processes > 1:
-            tokens = _places.starts(self._lengths[order])
-            dealt = deal(tokens[stops] - tokens[starts])
-            del tokens
-            starts, stops = starts.gather(1, dealt), stops.gather(1, dealt)
-        steps = torch.arange(len(self))
-        if generator is not None:
-            steps = torch.randperm(len(self), generator=generator)
-        steps = steps[self._done :]
-        starts, stops = starts[steps, self._rank], stops[steps, self._rank]
-        return _read(order, starts, stops)
+        order, starts, stops = self._lay_out()
+        steps = slice(self._done, None)
+        return _read(
+            order, starts[steps, self._rank], stops[steps, self._rank]
+        )
 
     @property
     def repeated(self) -> int:
@@ -315,6 +297,33 @@ class BucketBatchSampler(Sampler[list[int]]):
             state["batches_done"], "state['batches_done']", 0, len(self)
         )
         self._epoch = epoch
+
+    def _lay_out(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw the epoch's order (n,), and where each batch lies in it.
+
+        Starts and stops are (steps, processes).
+        """
+        generator = self._make_generator()
+        cuts = self._cutter.cut(generator)
+        if generator is None:
+            order = self._lengths.argsort(descending=True, stable=True)
+        else:
+            order = torch.randperm(self._lengths.numel(), generator=generator)
+            # An int32 is sorted faster than an int16.
+            places = self._ranks[order].int().argsort(stable=True)
+            order = order[places]
+            del places
+        starts = cuts.starts.view(-1, self._processes)
+        stops = cuts.stops.view(-1, self._processes)
+        if self._processes > 1:
+            tokens = _places.starts(self._lengths[order])
+            dealt = deal(tokens[stops] - tokens[starts])
+            del tokens
+            starts, stops = starts.gather(1, dealt), stops.gather(1, dealt)
+        if generator is not None:
+            steps = torch.randperm(len(self), generator=generator)
+            starts, stops = starts[steps], stops[steps]
+        return order, starts, stops
 
     def _make_generator(self) -> torch.Generator | None:
         """Return the epoch's generator; its state is the same everywhere."""

@@ -57,7 +57,8 @@ _CAUSES = {
     "order": "rows were sorted and not restored, a state stands in another "
     "order than the batch, or the first axis is not the batch",
     "split": "sequences see each other: BatchNorm in training mode, a mean "
-    "over the batch, batch and time mixed up",
+    "over the batch, batch and time mixed up; or the pads that the longest "
+    "one makes are read",
     "alone": "sequences see each other, as in BatchNorm in training mode, or "
     "the pads that the longest one makes, or squeeze() drops the axis of a "
     "batch of one",

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from tolerances import assert_close
@@ -26,9 +27,11 @@ from benchmarks import (
     limit,
     results,
     stopwatch,
+    stragglers,
     tables,
     targets,
     timing,
+    training,
 )
 from benchmarks.cases import CASES, LONG, Case, halves, log_normal, uniform
 from benchmarks.layouts import Batch
@@ -45,7 +48,7 @@ def stored():
 
 def test_results_are_of_this_code() -> None:
     for name, result in stored().items():
-        assert result["about"]["digest"] == digest.digest_of_package(), (
+        assert result["about"]["digest"] == digest.digest_for(name), (
             f"{name}.json is older than the code that it measures: run "
             f"make bench FULL=1"
         )
@@ -145,6 +148,34 @@ def test_all_that_runs_is_measured() -> None:
         names
     )
     assert not {"report", "figures", "invariance"} & set(names)
+
+
+def test_a_run_has_a_digest_of_its_own() -> None:
+    names = digest.modules_of_run(digest.RUNS["training"])
+    assert {"examples.task", "examples.model"} <= set(names)
+    assert {"packtutor.batching", "packtutor.pooling"} <= set(names)
+    assert not {"packtutor.figures", "packtutor.invariance"} & set(names)
+    assert digest.digest_for("growth") == digest.digest_of_package()
+    assert digest.digest_for("training") != digest.digest_of_package()
+
+
+def test_digest_of_a_run_follows_names_to_their_modules(tmp_path) -> None:
+    package = tmp_path / "packtutor"
+    package.mkdir()
+    (tmp_path / "examples").mkdir()
+    start = tmp_path / "examples" / "task.py"
+    start.write_text("from packtutor import useful\n", "utf-8")
+    for name in ("used", "unused"):
+        (package / f"{name}.py").write_text("x = 1\n", "utf-8")
+    (package / "__init__.py").write_text(
+        "from packtutor.used import useful\nfrom packtutor.unused import x\n",
+        "utf-8",
+    )
+    names = digest.modules_of_run(("examples.task",), tmp_path)
+    assert names == ["examples.task", "packtutor.used"]
+    first = digest.digest_of_run(("examples.task",), tmp_path)
+    (package / "used.py").write_text("x = 2\n", "utf-8")
+    assert digest.digest_of_run(("examples.task",), tmp_path) != first
 
 
 # --- timing ---------------------------------------------------------------
@@ -296,6 +327,141 @@ def test_exponent_of_a_square() -> None:
     assert growth.exponents(rows) == {"a": pytest.approx(2)}
 
 
+# --- training -------------------------------------------------------------
+
+
+def test_each_seed_trains_what_is_compared() -> None:
+    assert len(training.ways(0)) == 6
+    assert set(training.ways(4)) == set(training.ALWAYS)
+
+
+def test_batches_hold_each_sequence_once() -> None:
+    lengths = torch.arange(1, 101)
+    cells, batches = training.count_shuffled_cells(lengths)
+    assert batches == 7
+    assert training.budget(lengths) == round(cells / 7)
+    for name in training.BATCHES:
+        first, other = (
+            training.batches_of(name, lengths, seed=0, epoch=epoch)
+            for epoch in (0, 1)
+        )
+        assert first != other
+        every = [place for batch in first for place in batch]
+        assert sorted(every) == list(range(100))
+
+
+def epochs(*seconds, accuracy=0.5):
+    return [
+        {"seconds": each, "cells": 12, "valid_accuracy": accuracy}
+        for each in seconds
+    ]
+
+
+def trained(case, seed, found, labels="true"):
+    return {"case": case, "seed": seed, "labels": labels, "epochs": found}
+
+
+def test_speed_is_taken_within_rounds_and_accuracy_from_the_best() -> None:
+    ours = "run_rnn, budgeted"
+    rows = [
+        trained(training.BASE, 0, epochs(4, 40)),
+        trained(training.BASE, 1, epochs(6, accuracy=0.6)),
+        trained(ours, 0, epochs(2, 20)),
+        trained(ours, 1, epochs(2, accuracy=0.7)),
+        trained(ours, 0, epochs(1, accuracy=1.0), "shuffled"),
+    ]
+    found = training.speed(rows, 4.0)[ours]
+    assert found == {
+        "seconds": 2,
+        "cells": 12,
+        "times_faster": 2,
+        "share_of_bound": 0.5,
+        "rounds": 3,
+    }
+    right = training.accuracy(rows)[ours]
+    assert (right["low"], right["high"], right["seeds"]) == (0.5, 0.7, 2)
+    assert right["mean"] == pytest.approx(0.6)
+
+
+def test_a_tiny_training_fills_its_result() -> None:
+    plan = training.Plan(seeds=1, epochs=1, limit=300)
+    rows = training.measure_seed(0, plan) + training.measure_control(plan)
+    result = {"cases": rows, **training.summarise(rows, plan)}
+    assert [row["case"] for row in rows[:-1]] == training.ways(0)
+    tokens = {row["epochs"][0]["tokens"] for row in rows}
+    assert tokens == {result["bound"]["tokens"]}
+    pad, packed = (rows[place]["epochs"][0] for place in (0, 2))
+    assert pad["cells"] == packed["cells"] > pad["tokens"]
+    assert rows[5]["epochs"][0]["cells"] < pad["cells"]
+    assert set(result["speed"]) == set(result["accuracy"])
+    assert result["speed"][training.BASE]["times_faster"] == 1
+    assert json.loads(json.dumps(results.rounded(result)))
+    assert "Bound:" in tables.everything({"training": result})
+
+
+# --- stragglers -----------------------------------------------------------
+
+
+def test_waiting_is_what_the_slowest_takes_more() -> None:
+    costs = torch.tensor([[2, 2], [1, 3]])
+    assert stragglers.lost_share(costs) == pytest.approx(1 - 8 / 10)
+    assert stragglers.lost_share(torch.tensor([[5], [1]])) == 0
+
+
+@pytest.mark.parametrize("batches", stragglers.BATCHES)
+@pytest.mark.parametrize("processes", [1, 3])
+def test_an_epoch_of_all_processes(batches, processes) -> None:
+    lengths = torch.tensor(uniform(500))
+    epoch = stragglers.draw_epoch(batches, lengths, processes, seed=1)
+    every = [epoch.places(rank) for rank in range(processes)]
+    flat = [place for own in every for batch in own for place in batch]
+    assert len(set(flat)) == len(flat) >= 500 - 16 * processes
+    extents = stragglers.measure_extents(epoch, lengths)
+    for rank, own in enumerate(every):
+        for step, batch in enumerate(own):
+            found = [int(part[step, rank]) for part in extents]
+            few = lengths[batch]
+            wanted = [len(batch), few.max(), few.sum(), few.min()]
+            assert found == [int(each) for each in wanted]
+    if batches == "budgeted":
+        sampler = stragglers.BucketBatchSampler(
+            lengths,
+            max_cells=training.budget(lengths),
+            seed=1,
+            num_replicas=processes,
+            rank=processes - 1,
+        )
+        assert every[-1] == list(sampler)
+
+
+def test_fit_finds_prices_and_none_below_zero() -> None:
+    generator = np.random.default_rng(0)
+    found = generator.uniform(1, 100, (40, 3))
+    assert stragglers.fit(found, found @ [1, 0.5, 2]) == pytest.approx(
+        [1, 0.5, 2]
+    )
+    prices = stragglers.fit(found, found @ [1, -0.1, 2])
+    assert prices[1] == 0
+    assert (prices >= 0).all()
+
+
+def test_an_epoch_waits_for_the_slowest_of_each_step() -> None:
+    rows = torch.tensor([[1, 2], [3, 1]])
+    extents = stragglers.Extents(rows, rows * 0, rows * 0, rows * 0)
+    prices = np.array([0.0, 10.0, 0, 0, 0, 0])
+    assert stragglers.predict_epoch(prices, extents, 5) == 0.06
+
+
+def test_simulated_budgets_lose_less_than_random_batches() -> None:
+    prices = {"pad": np.array([1.0, 0, 0, 0, 0.01, 0])}
+    lengths = torch.tensor(log_normal(500))
+    rows = stragglers.simulate(lengths, prices, processes=8, steps=20)
+    lost = {row["batches"]: row["lost"] for row in rows}
+    for cost in ("tokens", "cells", "pad"):
+        assert lost["budgeted"][cost] < lost["random"][cost]
+    assert rows[0]["steps"] == 20
+
+
 # --- targets --------------------------------------------------------------
 
 
@@ -338,7 +504,7 @@ def of(*rows):
 
 def test_nothing_is_measured_without_results() -> None:
     found = targets.evaluate({})
-    assert len(found) == 22
+    assert len(found) == 25
     assert {target.verdict for target in found} == {"not measured"}
 
 
@@ -453,6 +619,38 @@ def test_memory_and_conversions() -> None:
         assert judge("small batches", **found).verdict == verdict
     target = judge("floor", conversions=of(row))
     assert target.where == "10000 heavy-tailed x 32, from_list"
+
+
+@pytest.mark.parametrize(
+    ("share", "mean", "verdicts"),
+    [(0.8, 0.69, ("met", "met")), (0.79, 0.67, ("missed", "missed"))],
+)
+def test_training_is_fast_and_as_accurate(share, mean, verdicts) -> None:
+    spread = {"low": 0.69, "high": 0.71, "seeds": targets.SEEDS}
+    found = {
+        "speed": {"run_rnn, budgeted": {"share_of_bound": share}},
+        "accuracy": {
+            "run_rnn, budgeted": spread | {"mean": mean},
+            "pad, shuffled": spread | {"mean": 0.7},
+        },
+    }
+    texts = ("of the bound that the cells give", "mean accuracy")
+    assert verdicts == tuple(
+        judge(text, training=found).verdict for text in texts
+    )
+    found["accuracy"]["run_rnn, budgeted"]["seeds"] = 1
+    assert judge(texts[1], training=found).verdict == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"), [(-0.15, "met"), (-0.16, "missed")]
+)
+def test_predictions_are_held_to_epochs(error, verdict) -> None:
+    epoch = {"strategy": "pad", "batches": "random", "error": error}
+    row = {"case": "2 processes", "epochs": [epoch]}
+    target = judge("predicted within", stragglers=of(row))
+    assert target.verdict == verdict
+    assert target.where == "2 processes, pad, random"
 
 
 def test_tables_show_verdicts_and_marks() -> None:

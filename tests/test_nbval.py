@@ -40,7 +40,7 @@ def test_nbval_finds_one_changed_digit_in_each_notebook(
     changed = {}
     book = tmp_path / "book"
     book.mkdir()
-    # Chapters 6 and 7 read these, beside the folder that it is in.
+    # Chapters 6 to 8 read these, beside the folder that it is in.
     results = Path("benchmarks", "results")
     shutil.copytree(ROOT / results, tmp_path / results)
     for path in NOTEBOOKS:

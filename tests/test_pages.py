@@ -394,6 +394,39 @@ def test_code_in_the_readme_runs() -> None:
         exec(block, {})
 
 
+def test_the_changed_model_gives_what_the_page_says() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", page("change"), flags=re.S)
+    assert len(blocks) == 6
+    for seed in range(3):
+        torch.manual_seed(seed)
+        exec("\n".join(blocks), {})
+
+
+def test_timings_of_the_changed_model_are_those_that_were_measured() -> None:
+    path = ROOT / "benchmarks" / "results" / "recurrence.json"
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    cases = {(row["case"], row["run"]): row for row in measured["cases"]}
+    case = {
+        "32, even to ": "uniform, B=32",
+        "64, skewed to ": "log-normal, B=64",
+    }
+    rows = table(page("change"), "Will it help?")
+    assert len(rows) == 4
+    for lengths, run, *times in rows:
+        kind, longest = re.fullmatch(r"(.+ )(\d+)", lengths).groups()
+        row = cases[f"LSTM, 2 x 2, {case[kind]}", run]
+        assert int(longest) == row["T"]
+        ways = "torch padded", "torch packed", "run_rnn packed"
+        assert times == [f"{row['ways'][way]['ms']:.1f}" for way in ways]
+        assert not row["ways"]["torch padded"]["right"]
+    about = measured["about"]
+    version = about["versions"]["torch"].partition("+")[0]
+    threads = about["machine"]["threads"]
+    assert f"{threads} threads of one CPU with torch {version}" in page(
+        "change"
+    )
+
+
 def test_timings_in_the_readme_are_those_that_were_measured() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.M)
@@ -428,7 +461,8 @@ def test_picture_shows_what_explain_draws(tmp_path: Path) -> None:
 
 def test_the_picture_and_the_table_name_the_same_ways() -> None:
     cells = [row[1] for row in table(page("choose"), "The ways")]
-    listed = [cell.partition(".** ")[0].removeprefix("**") for cell in cells]
+    named = [cell.partition(".** ")[0].removeprefix("**") for cell in cells]
+    listed = list(dict.fromkeys(named))  # two rows may share a way
     boxes = [text.get_text() for text in figures.draw_choices().axes[0].texts]
     plt.close("all")
     assert [text for text in boxes if text in listed] == listed
@@ -440,7 +474,7 @@ def test_the_picture_and_the_table_name_the_same_ways() -> None:
 
 def test_each_way_is_shown_in_a_section_that_asserts() -> None:
     links = re.findall(r"\]\((\S+?\.ipynb)#([^)]+)\)", page("choose"))
-    assert len(links) == 19
+    assert len(links) == 20
     for name, anchor in links:
         found = [
             section
@@ -536,6 +570,18 @@ def test_each_way_gives_what_each_document_gives_alone() -> None:
         rows_of = real(unmasked, lengths)
         name = "conv" if rows_of[0].shape[1] == 3 else "attention"
         assert not torch.allclose(rows_of[1], alone(batch[1], name))
+
+
+def test_batch_norm_on_the_values_counts_no_pad() -> None:
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm1d(4, dtype=torch.float64)
+    batch = Ragged(torch.rand(6, 4, dtype=torch.float64), [3, 1, 2])
+    on_values = batch.apply(norm).values
+    var, mean = torch.var_mean(batch.values, 0, correction=0)
+    wanted = (batch.values - mean) / (var + norm.eps).sqrt()
+    assert torch.allclose(on_values, wanted)
+    padded = norm(batch.to_padded().mT).mT[mask_from_lengths(batch.lengths)]
+    assert not torch.allclose(padded, wanted, atol=0.1)
 
 
 def test_run_rnn_takes_the_ways_that_need_it() -> None:

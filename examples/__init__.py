@@ -1,0 +1,1 @@
+"""A text classifier, from its data to its command line: ``train.py``."""
