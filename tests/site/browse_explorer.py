@@ -685,6 +685,28 @@ def test_a_link_carries_the_documents(
     assert page.locator("#pe-docs").input_value() == "\n".join(DOCS)
 
 
+def test_the_page_for_teachers_opens_it_with_an_unsorted_batch(
+    page: Page, address: str
+) -> None:
+    page.goto(f"{address}/book/teach.html")
+    page.get_by_role("link", name="the explorer opens with these").click()
+    page.wait_for_url(f"{address}/{CHAPTER}*")
+    text = "go\non your mark get set\nget set"
+    assert page.locator("#pe-docs").input_value() == text
+    expected = compare(page, text)
+    compare_drawings(page, expected)
+    assert expected.lengths == [1, 5, 2]
+    assert expected.packed.batch_sizes.tolist() == [3, 2, 1, 1, 1]
+    expect(page.locator("#pe-docs")).to_be_in_viewport()
+    # It is what the explorer makes of these documents itself.
+    fragment = urlsplit(page.url).fragment
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_function("!location.hash")
+    page.evaluate(SHOW, text)
+    page.wait_for_function("location.hash")
+    assert urlsplit(page.url).fragment == fragment
+
+
 def test_the_largest_batch_travels_too(page: Page, address: str) -> None:
     text = "\n".join([" ".join(["four"] * 200)] * 200)
     page.goto(f"{address}/{FRONT}")
