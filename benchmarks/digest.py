@@ -14,7 +14,7 @@ PACKAGE = ROOT / "packtutor"
 MEASURED = ("ragged", "recurrence")
 # What a training run is made of, by the name of its result.
 RUNS = {
-    "training": ("examples.task", "examples.model"),
+    "training": ("examples.task", "examples.model", "examples.training"),
     "stragglers": ("examples.task", "examples.model"),
 }
 

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from examples.batches import Batches, make_batches
 from examples.model import STRATEGIES, Classifier, Strategy
 from examples.task import (
     Sample,
@@ -27,10 +27,10 @@ from examples.task import (
     load_task,
     majority_accuracy,
 )
-from packtutor import BucketBatchSampler, Ragged, collate
+from examples.training import Step, evaluate, train_epoch
+from packtutor import Ragged, collate
 
 BATCH_SIZE = 16
-BATCHES = ("shuffled", "budgeted")
 # Budgeted batches hold about 3.5 times as many sequences, so that an epoch has
 # as many times fewer steps: Adam's go as the square root further.
 LEARNING_RATES = {"shuffled": 2e-3, "budgeted": 4e-3}
@@ -59,7 +59,7 @@ def ways(seed: int) -> list[str]:
     names = [
         f"{strategy}, {batches}"
         for strategy in STRATEGIES
-        for batches in BATCHES
+        for batches in ("shuffled", "budgeted")
     ]
     every = seed < SEEDS_OF_OTHERS
     return [name for name in names if every or name in ALWAYS]
@@ -70,12 +70,12 @@ def task_of(limit: int | None, *, shuffle_labels: bool = False) -> Task:
     return _task(limit, shuffle_labels)
 
 
-def count_shuffled_cells(lengths: Tensor, seed: int = 0) -> tuple[int, int]:
+def count_shuffled_cells(lengths: Tensor) -> tuple[int, int]:
     """Return cells and batches of an epoch of shuffled batches of 16."""
-    cells = [
-        len(rows) * int(lengths[rows].max())
-        for rows in shuffled(lengths.numel(), seed, epoch=0)
-    ]
+    sampler = make_batches(
+        lengths, batches="shuffled", batch_size=BATCH_SIZE, seed=0
+    )
+    cells = [len(rows) * int(lengths[rows].max()) for rows in sampler]
     return sum(cells), len(cells)
 
 
@@ -85,45 +85,41 @@ def budget(lengths: Tensor) -> int:
     return round(cells / batches)
 
 
-def shuffled(count: int, seed: int, epoch: int) -> list[list[int]]:
-    """Return the places of an epoch's shuffled batches."""
-    generator = torch.Generator().manual_seed(1000 * seed + epoch)
-    order = torch.randperm(count, generator=generator)
-    return [part.tolist() for part in order.split(BATCH_SIZE)]
-
-
-def batches_of(
-    name: str, lengths: Tensor, *, seed: int, epoch: int
-) -> list[list[int]]:
-    """Return the places of an epoch's batches, of either kind."""
-    if name == "shuffled":
-        return shuffled(lengths.numel(), seed, epoch)
-    sampler = BucketBatchSampler(
-        lengths, max_cells=budget(lengths), seed=seed, num_replicas=1, rank=0
-    )
-    sampler.set_epoch(epoch)
-    return list(sampler)
-
-
 class Learner:
     """One way of training, between two epochs."""
 
     def __init__(self, way: str, task: Task, seed: int) -> None:
         """Make the model and the optimiser; the seed decides about both."""
-        strategy, self.batches = way.split(", ")
-        self.way, self.strategy, self.seed = way, strategy, seed
-        self._task = task
+        strategy, batches = way.split(", ")
+        self.strategy = cast("Strategy", strategy)
+        self.batches = cast("Batches", batches)
+        self.way, self.seed, self._task = way, seed, task
         torch.manual_seed(seed)
-        self.model = Classifier(
+        self._model = Classifier(
             len(task.vocabulary),
             len(task.kinds),
             dropout=DROPOUT,
-            strategy=cast("Strategy", strategy),
+            strategy=self.strategy,
         )
         self._adam = torch.optim.Adam(
-            self.model.parameters(), LEARNING_RATES[self.batches]
+            self._model.parameters(), LEARNING_RATES[batches]
         )
+        self._sampler = make_batches(
+            task.train_lengths,
+            batches=self.batches,
+            max_cells=budget(task.train_lengths),
+            batch_size=BATCH_SIZE,
+            seed=seed,
+        )
+        # Sorted: few pads, and the same batches for all ways.
+        order = task.valid_lengths.argsort(stable=True)
+        self._valid = [part.tolist() for part in order.split(64)]
         self.epochs: list[dict[str, Any]] = []
+
+    def train(self, batches: Iterable[list[int]]) -> list[Step]:
+        """Take a step for each batch."""
+        pairs = collated(self._task.train, batches)
+        return list(train_epoch(self._model, pairs, self._adam))
 
     def train_epoch(self) -> None:
         """Run one epoch, then the validation; only the former is timed.
@@ -131,57 +127,27 @@ class Learner:
         The time has the choice of the batches in it, and their collating.
         """
         epoch = len(self.epochs)
-        task = self._task
-        self.model.train()
         torch.manual_seed(1000 * self.seed + epoch)  # the dropout's
-        total = torch.zeros(())
-        cells = 0
         gc.collect()
         begin = time.perf_counter()
-        chosen = batches_of(
-            self.batches, task.train_lengths, seed=self.seed, epoch=epoch
-        )
-        for batch, labels in collated(task.train, chosen):
-            total += self.step(batch, labels) * len(labels)
-            # Those of the padded rectangle, however it is run.
-            cells += len(batch) * batch.max_length
+        self._sampler.set_epoch(epoch)
+        steps = self.train(self._sampler)
         seconds = time.perf_counter() - begin
-        valid_loss, accuracy = self.validate()
+        score = evaluate(self._model, collated(self._task.valid, self._valid))
+        total = sum(step.loss * step.sequences for step in steps)
         self.epochs.append(
             {
                 "epoch": epoch + 1,
-                "train_loss": float(total) / len(task.train),
-                "valid_loss": valid_loss,
-                "valid_accuracy": accuracy,
+                "train_loss": total / len(self._task.train),
+                "valid_loss": score.loss,
+                "valid_accuracy": score.accuracy,
                 "seconds": seconds,
-                "steps": len(chosen),
-                "tokens": int(task.train_lengths.sum()),
-                "cells": cells,
+                "steps": len(steps),
+                "tokens": sum(step.tokens for step in steps),
+                # Those of the padded rectangle, however it is run.
+                "cells": sum(step.cells for step in steps),
             }
         )
-
-    def step(self, batch: Ragged, labels: Tensor) -> Tensor:
-        """Train on one batch; return the mean loss of its sequences."""
-        self._adam.zero_grad()
-        loss = cross_entropy(self.model(batch), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._adam.step()
-        return loss.detach()
-
-    @torch.no_grad()
-    def validate(self) -> tuple[float, float]:
-        """Return loss and accuracy, each a mean over all sequences."""
-        self.model.eval()
-        # Sorted: few pads, and the same batches for all ways.
-        order = self._task.valid_lengths.argsort(stable=True)
-        loss = right = 0.0
-        chosen = [part.tolist() for part in order.split(64)]
-        for batch, labels in collated(self._task.valid, chosen):
-            logits = self.model(batch)
-            loss += float(cross_entropy(logits, labels, reduction="sum"))
-            right += int((logits.argmax(1) == labels).sum())
-        count = len(self._task.valid)
-        return loss / count, right / count
 
     def describe(self, labels: str = "true") -> dict[str, Any]:
         """Return a case of the result."""
@@ -208,10 +174,10 @@ def measure_seed(seed: int, plan: Plan) -> list[dict[str, Any]]:
     task = task_of(plan.limit)
     learners = [Learner(way, task, seed) for way in ways(seed)]
     for name in STRATEGIES:  # kernels are made, caches filled
-        warm = Learner(f"{name}, shuffled", task, seed)
-        batches = shuffled(len(task.train), seed, 0)[:4]
-        for batch, labels in collated(task.train, batches):
-            warm.step(batch, labels)
+        starts = range(0, 4 * BATCH_SIZE, BATCH_SIZE)
+        Learner(f"{name}, shuffled", task, seed).train(
+            [list(range(start, start + BATCH_SIZE)) for start in starts]
+        )
     for epoch in range(plan.epochs):
         turn = (seed + epoch) % len(learners)
         for learner in learners[turn:] + learners[:turn]:

@@ -13,11 +13,10 @@ THREAD = re.compile(
 )
 PYTORCH = "pytorch/pytorch"
 
-# What people keep asking. Those that wait for a chapter stand in LATER; what
-# goes wrong on one make of GPU alone, or is slow with one version of its
-# library (90204), is not asked here.
+# What people keep asking, but for what goes wrong on one make of GPU alone or
+# is slow with one version of its library (90204).
 ASKED = """
-149194 25743
+149194 25743 46176 18317 18078 pytorch/text#1474
 1788 82534 118107 83994 11514 80605 149227 4582 43227 7466 108246 16542 23079
 4927 33602 15567 3584 1591 2312 31422 517 1811 3662 25310 9193 1203 1820
 144207 146744 36448 169213 10536 18110 42229 112044 162375 171978 62240
@@ -28,9 +27,6 @@ facebookresearch/fairseq#860 IBM/pytorch-seq2seq#125
 lukas-blecher/LaTeX-OCR#305 facebookresearch/InferSent#15
 Lightning-AI/pytorch-lightning#293
 """
-LATER = {
-    "08": "46176 18317 pytorch/text#1474 18078",
-}
 
 
 def named(text: str) -> set[tuple[str, str]]:
@@ -68,12 +64,8 @@ def test_every_thread_leads_to_a_section_that_exists() -> None:
 
 def test_the_map_is_whole() -> None:
     mapped = {t for row in rows() for t in THREAD.findall(row[2])}
-    later = set().union(*map(named, LATER.values()))
     assert mapped == named(ASKED)
-    assert not mapped & later
-    for chapter in LATER:
-        assert not list(BOOK.glob(f"{chapter}_*.ipynb")), "map its threads"
     for path in NOTEBOOKS:
         for section in sections(read(path)):
             cited = set(THREAD.findall(section.prose))
-            assert cited <= mapped | later, path.name
+            assert cited <= mapped, path.name
