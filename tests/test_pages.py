@@ -443,6 +443,26 @@ def test_timings_in_the_readme_are_those_that_were_measured() -> None:
     assert f"torch {version} on {about['machine']['threads']} CPU" in text
 
 
+def test_accuracies_in_the_readme_are_those_that_were_measured() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    path = ROOT / "benchmarks" / "results" / "training.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    base = found["baselines"]
+    wanted = (
+        found["accuracy"]["run_rnn, budgeted"]["mean"],
+        base["majority"],
+        base["bag_of_words"],
+        *found["control_accuracy"],
+    )
+    said = re.search(
+        r"About (0\.\d\d) of .* kind gives (0\.\d\d); .* gives (0\.\d\d), so "
+        r".* it stays at (0\.\d\d)\.",
+        text,
+    )
+    assert said
+    assert list(said.groups()) == [f"{value:.2f}" for value in wanted]
+
+
 def test_picture_shows_what_explain_draws(tmp_path: Path) -> None:
     """The committed picture is the one that the command draws today."""
     drawn = tmp_path / "layouts.png"
