@@ -35,7 +35,8 @@ def show_times(measured: Measured | None, width: int) -> list[str]:
         + (f" ({skipped:,} more too long to be measured)" * (skipped > 0))
         + f", the median of {count(measured.rounds, 'round')}, each way from",
         "its own layout. A training step is the run and its backward pass;",
-        "the advice goes by it.",
+        "the advice goes by it. All for one layer in one direction: in two",
+        "directions a padded run of mixed lengths gives wrong outputs.",
     ]
     if measured.rounds < _SURE:
         said.append("So few rounds are unsure: other work disturbs them.")
