@@ -228,7 +228,7 @@ def test_no_command_of_the_front_page_is_cut_off(
 ) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{address}/book/index.html")
-    assert page.locator(".bd-article pre").count() == 3
+    assert page.locator(".bd-article pre").count() == 4
     assert page.evaluate(CUT_OFF) == []
 
 
