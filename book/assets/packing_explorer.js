@@ -111,6 +111,8 @@
   const find = (selector) => root.querySelector(selector);
   const input = find("textarea");
   const status = find(".pe-status");
+  const copied = find(".pe-copied");
+  const OPENS = copied.textContent; // what stands there until it is copied
   const boxOf = (name) => find(`[data-layout=${name}] .pe-box`);
 
   let batch;
@@ -204,7 +206,7 @@
   const update = () => {
     batch = pack(input.value);
     token = step = null;
-    find(".pe-copied").textContent = "";
+    copied.textContent = OPENS;
     showNumbers();
     showLayouts();
   };
@@ -264,7 +266,7 @@
       } catch {
         said = "Copy the page's address: it carries the documents.";
       }
-    find(".pe-copied").textContent = said;
+    copied.textContent = said;
     say(said);
   });
 

@@ -739,6 +739,26 @@ def test_copy_link_copies_it(page: Page, address: str) -> None:
     assert page.url == f"{address}/{FRONT}"
 
 
+def test_what_a_link_does_is_said_beside_copy_link(
+    page: Page, address: str
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{address}/{FRONT}")
+    opens = "The link opens this page with your documents."
+    copy = page.get_by_role("button", name="Copy link")
+    expect(copy).to_have_accessible_description(opens)
+    beside = page.locator(".pe-copied")
+    expect(beside).to_be_visible()
+    assert not page.get_by_role("status").inner_text()
+    copy.click()
+    expect(beside).to_have_text("The link is copied.")
+    page.evaluate(SHOW, "go now")
+    expect(beside).to_have_text(opens)
+    copy.click()
+    page.get_by_role("button", name="Reset").click()
+    expect(beside).to_have_text(opens)
+
+
 @pytest.mark.parametrize(
     ("fragment", "text"),
     [
