@@ -13,6 +13,7 @@
   const { reading, makeGrids, set, draw, setFont, isSmall, drawGrid } = packing;
 
   const DOCS = "on your mark\nget set\ngo";
+  const SAMPLE = 24;
   const LINK = 1_000_000; // letters; Firefox's addresses have 2 ** 20 at most
 
   // --- words ---------------------------------------------------------------
@@ -111,6 +112,8 @@
   const find = (selector) => root.querySelector(selector);
   const input = find("textarea");
   const status = find(".pe-status");
+  const note = find("#pe-note");
+  const told = find(".pe-told");
   const copied = find(".pe-copied");
   const OPENS = copied.textContent; // what stands there until it is copied
   const boxOf = (name) => find(`[data-layout=${name}] .pe-box`);
@@ -149,11 +152,30 @@
     }
   };
 
+  const tell = (at) =>
+    batch.rows ? reading(batch, at) : "There is nothing to step through.";
+
+  // The layouts stand below the sentence: it keeps the room of the longest,
+  // so that they stay where they are from step to step. The sentences are
+  // measured at once, one upon the other; of more than SAMPLE steps, some.
+  const keepRoom = () => {
+    const by = Math.ceil(batch.steps / SAMPLE);
+    const steps = [...Array(batch.steps).keys()].filter((at) => at % by === 0);
+    const probe = document.createElement("p");
+    probe.className = "pe-probe";
+    for (const at of [null, ...steps]) {
+      const sentence = document.createElement("span");
+      sentence.textContent = tell(at);
+      probe.append(sentence);
+    }
+    told.after(probe);
+    told.style.minHeight = getComputedStyle(probe).height;
+    probe.remove();
+  };
+
   const showStep = (next) => {
     step = next;
-    find(".pe-told").textContent = batch.rows
-      ? reading(batch, step)
-      : "There is nothing to step through.";
+    told.textContent = tell(step);
     const last = batch.rows && step === batch.steps - 1;
     find(".pe-forward").textContent = last ? "Start over" : "Step";
     // A button that is disabled in earnest would lose the focus.
@@ -183,13 +205,13 @@
         .forEach((cell, i) => (cell.textContent = comma(counts[i])));
     find(".pe-padding").textContent = percent(batch.padding);
     find(".pe-padding").dataset.value = batch.padding;
-    find("#pe-note").textContent = summary(batch);
+    note.textContent = summary(batch);
   };
 
   const showLayouts = () => {
     const held = document.activeElement?.closest("[data-layout]");
     setFont(root);
-    width = root.clientWidth;
+    width = note.clientWidth;
     views = {};
     find(".pe-layouts").hidden = !batch.rows;
     for (const [name, grid] of Object.entries(makeGrids(batch))) {
@@ -198,6 +220,7 @@
       find(`[data-layout=${name}] .pe-small`).textContent = grid.about;
       boxOf(name).replaceChildren(...views[name].parts);
     }
+    keepRoom();
     showToken(token);
     showStep(step);
     views[held?.dataset.layout]?.cell.focus();
@@ -233,7 +256,7 @@
     clearTimeout(pause);
     pause = setTimeout(() => {
       settle();
-      say(find("#pe-note").textContent);
+      say(note.textContent);
     }, 500);
   };
   // What is said next must not be overtaken by what waits.
@@ -278,7 +301,7 @@
     const next = (now + by + states) % states;
     showStep(next === batch.steps ? null : next);
     settle();
-    say(find(".pe-told").textContent);
+    say(told.textContent);
   };
   find(".pe-forward").addEventListener("click", () => turn(1));
   find(".pe-backward").addEventListener("click", () => turn(-1));
@@ -360,9 +383,12 @@
   });
   new ResizeObserver(() => {
     // Nothing is as wide as 0 but what is hidden.
-    const now = root.clientWidth;
-    if (now && now !== width && !isSmall(batch)) showLayouts();
-  }).observe(root);
+    const now = note.clientWidth;
+    if (!now || now === width) return;
+    if (!isSmall(batch)) return showLayouts();
+    width = now;
+    keepRoom();
+  }).observe(note); // what is done here leaves its size alone
 
   const linked = carried();
   take(linked ?? DOCS);

@@ -7,6 +7,7 @@ import random
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -414,7 +415,7 @@ def test_tab_reaches_all_and_each_layout_once(
     for _ in range(8):
         page.keyboard.press("Tab")
         stops.append(focused(page))
-    assert stops == ["Copy link", "Reset", *LAYOUTS, "Step", "Back"]
+    assert stops == ["Copy link", "Reset", "Step", "Back", *LAYOUTS]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -638,6 +639,54 @@ def test_step_plays_the_columns_and_the_rows_that_drop_out(
     assert told.inner_text() == begin
 
 
+# The box of an element of the explorer, in the window.
+FRAMES = """selectors => selectors.map(selector => {
+    const root = document.querySelector(".packing-explorer");
+    const {left, right, top, bottom} =
+        root.querySelector(selector).getBoundingClientRect();
+    return {left, right, top, bottom};
+})"""
+SEEN = [".pe-steps", ".pe-told", *(f"[data-layout={n}] svg" for n in LAYOUTS)]
+
+
+@pytest.mark.parametrize("place", [FRONT, CHAPTER])
+def test_steps_are_seen_with_what_they_change(
+    browser: Browser, address: str, place: str
+) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(f"{address}/{place}")
+    page.locator(".packing-explorer").evaluate(
+        "root => root.scrollIntoView({behavior: 'instant'})"
+    )
+    for _ in range(4):
+        frames = page.evaluate(FRAMES, SEEN)
+        for above, below in pairwise(frames[:3]):
+            assert above["bottom"] <= below["top"]
+        # Under the page's bar and above the window's end: all of it.
+        bar = page.locator(".bd-header-article").bounding_box()
+        assert bar
+        assert frames[0]["top"] >= bar["y"] + bar["height"]
+        assert max(frame["bottom"] for frame in frames) <= 720
+        page.locator(".pe-forward").click()
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_no_layout_jumps_from_step_to_step(
+    page: Page, address: str, width: int
+) -> None:
+    page.goto(f"{address}/{FRONT}")
+    page.set_viewport_size({"width": width, "height": 720})
+    for text in ("\n".join(DOCS), MIXED, next(random_texts(1))):
+        page.evaluate(SHOW, text)
+        tops = set()
+        for _ in range(6):
+            box = page.locator(".pe-layouts").evaluate("e => e.offsetTop")
+            tops.add(box)
+            page.locator(".pe-forward").press("Enter")
+        assert len(tops) == 1
+
+
 def test_step_plays_the_largest_batch(page: Page, address: str) -> None:
     page.goto(f"{address}/{FRONT}")
     expected = compare(page, next(random_texts(1)))
@@ -646,6 +695,16 @@ def test_step_plays_the_largest_batch(page: Page, address: str) -> None:
         expect(page.locator(".pe-told")).to_contain_text(
             f"t={step}: batch_sizes[{step}] is {size}. "
         )
+    # In milliseconds; the median, since other programs run too.
+    times = page.evaluate(
+        """() => [...Array(60)].map(() => {
+            const start = performance.now();
+            document.querySelector(".pe-forward").click();
+            document.body.getBoundingClientRect();
+            return performance.now() - start;
+        })"""
+    )
+    assert sorted(times)[30] < 50
 
 
 def test_what_was_typed_is_told_after_a_pause(
