@@ -196,6 +196,8 @@ def compare_drawings(page: Page, expected: Expected) -> None:
     ]
     names = page.locator("[data-layout=sorted] .pe-seq").all_text_contents()
     assert names == [f"seq {doc}" for doc in order]
+    owners = page.locator("[data-layout=data] .pe-owner").all_text_contents()
+    assert owners == [f"seq {doc}" for size in sizes for doc in order[:size]]
 
 
 # --- random batches -------------------------------------------------------
@@ -565,6 +567,44 @@ def test_names_of_rows_stay_when_a_layout_is_scrolled(
         page.keyboard.press("Escape")
         page.evaluate("document.activeElement.blur()")
         page.evaluate(SHOW, text)
+    page.close()
+
+
+# The cells of data, and the texts in each.
+OWNED = """() => {
+    const cells = document.querySelectorAll("[data-layout=data] .pe-row > g");
+    return [...cells].map(cell => {
+        const edges = ({left, right, top, bottom}) =>
+            [left, right, top, bottom];
+        const box = element => edges(element.getBoundingClientRect());
+        const [frame, id, owner] = [".pe-cell", ".pe-word", ".pe-owner"]
+            .map(name => cell.querySelector(name));
+        return {
+            frame: box(frame),
+            id: box(id),
+            owner: box(owner),
+            pixels: parseFloat(getComputedStyle(owner).fontSize),
+        };
+    });
+}"""
+
+
+def test_each_id_says_whose_it_is(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{address}/{FRONT}")
+    most = "\n".join([*(["go"] * 19), "on your mark"])
+    for text in ("\n".join(DOCS), MIXED, most):
+        compare_drawings(page, compare(page, text))
+        for cell in page.evaluate(OWNED):
+            left, right, top, bottom = cell["frame"]
+            assert 40 <= right - left <= 46
+            assert cell["pixels"] >= 9
+            for part in (cell["id"], cell["owner"]):
+                assert left < part[0] < part[1] < right
+                assert top - 1 <= part[2] < part[3] <= bottom + 1
+            # Their boxes have room above and below the letters.
+            assert cell["id"][3] <= cell["owner"][2] + 3
+    assert page.locator(".pe-owner").last.evaluate(INKED)
     page.close()
 
 
