@@ -306,6 +306,39 @@
   find(".pe-forward").addEventListener("click", () => turn(1));
   find(".pe-backward").addEventListener("click", () => turn(-1));
 
+  // --- for a projector -----------------------------------------------------
+
+  const steps = find(".pe-steps");
+  const large = find(".pe-large");
+  const isLarge = () => document.fullscreenElement === root;
+  const zoom = () => {
+    const whole = Math.min(innerWidth / 800, innerHeight / 430);
+    root.style.zoom = isLarge() ? Math.max(1, whole) : "";
+  };
+  large.hidden = !document.fullscreenEnabled;
+  large.addEventListener("click", async () => {
+    try {
+      if (isLarge()) await document.exitFullscreen();
+      else await root.requestFullscreen();
+    } catch {
+      say("The browser does not let the explorer fill the screen.");
+    }
+  });
+  let wasLarge = false;
+  document.addEventListener("fullscreenchange", () => {
+    if (isLarge() === wasLarge) return; // another element's
+    wasLarge = isLarge();
+    zoom();
+    large.textContent = wasLarge ? "Small" : "Large";
+    steps.scrollIntoView({ behavior: "instant" });
+    say(
+      wasLarge
+        ? "The explorer fills the screen. Escape leaves it."
+        : "The explorer stands in the page again.",
+    );
+  });
+  addEventListener("resize", zoom);
+
   const KEYS = {
     ArrowLeft: [0, -1],
     ArrowRight: [0, 1],
@@ -336,8 +369,11 @@
     const view = () => views[name];
     const under = (event) => {
       if (event.target.closest(".pe-names")) return null; // it hides words
-      const frame = view().svg.getBoundingClientRect();
-      return view().at(event.clientX - frame.x, event.clientY - frame.y);
+      const { svg } = view();
+      const frame = svg.getBoundingClientRect();
+      const scale = svg.width.baseVal.value / frame.width; // 1, but if large
+      const [px, py] = [event.clientX - frame.x, event.clientY - frame.y];
+      return view().at(px * scale, py * scale);
     };
     box.addEventListener("pointermove", (event) => {
       const found = view() && under(event);

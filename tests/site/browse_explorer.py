@@ -414,10 +414,10 @@ def test_tab_reaches_all_and_each_layout_once(
     page.goto(f"{address}/{FRONT}")
     page.locator("#pe-docs").focus()
     stops = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         stops.append(focused(page))
-    assert stops == ["Copy link", "Reset", "Step", "Back", *LAYOUTS]
+    assert stops == ["Copy link", "Reset", "Step", "Back", "Large", *LAYOUTS]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -755,6 +755,132 @@ def test_what_was_typed_is_told_after_a_pause(
     status = page.get_by_role("status")
     assert not status.inner_text()
     expect(status).to_have_text(page.locator("#pe-note").inner_text())
+
+
+# --- for a projector ------------------------------------------------------
+
+ZOOM = """() => {
+    const root = document.querySelector(".packing-explorer");
+    return Number(getComputedStyle(root).zoom);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", [FRONT, CHAPTER])
+def test_large_fills_the_window_and_is_told(
+    browser: Browser, address: str, place: str, scheme: Any
+) -> None:
+    size: Any = {"width": 1280, "height": 720}
+    page = browser.new_page(color_scheme=scheme, viewport=size)
+    page.goto(f"{address}/{place}")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator(".pe-large").focus()
+    for _ in range(2):
+        page.keyboard.press("Enter")
+        status = page.get_by_role("status")
+        expect(status).to_contain_text("fills the screen. Escape leaves it.")
+        expect(page.locator(".pe-large")).to_have_text("Small")
+        expect(page.locator(".pe-large")).to_be_focused()
+        root = page.locator(".packing-explorer")
+        width, height = page.evaluate("[innerWidth, innerHeight]")
+        box = root.bounding_box()
+        assert box == {"x": 0, "y": 0, "width": width, "height": height}
+        wanted = max(1, min(width / 800, height / 430))
+        assert wanted > 1.3
+        assert page.evaluate(ZOOM) == pytest.approx(wanted, rel=1e-3)
+        fill = "root => getComputedStyle(root).backgroundColor"
+        assert root.evaluate(fill) == paper
+        assert root.evaluate("e => e.scrollWidth <= e.clientWidth")
+        # The steps and all that they change are seen.
+        for _ in range(4):
+            frames = page.evaluate(FRAMES, SEEN)
+            assert min(frame["top"] for frame in frames) >= 0
+            assert max(frame["bottom"] for frame in frames) <= height
+            page.locator(".pe-forward").click()
+        page.locator(".pe-large").press("Enter")
+        expect(status).to_contain_text("stands in the page again")
+        expect(page.locator(".pe-large")).to_have_text("Large")
+        assert page.evaluate("document.fullscreenElement") is None
+        assert page.evaluate(ZOOM) == 1
+        expect(page.locator(".pe-steps")).to_be_in_viewport(ratio=1)
+    page.close()
+
+
+def test_a_word_is_found_where_it_is_when_large(
+    browser: Browser, address: str
+) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(f"{address}/{FRONT}")
+    page.locator(".pe-large").click()
+    expect(page.locator(".pe-large")).to_have_text("Small")
+    assert page.evaluate(ZOOM) > 1.3
+    for text in ("\n".join(DOCS), MIXED, f"{'eleven ' * 20}\n{MIXED}"):
+        expected = compare(page, text)
+        for layout in LAYOUTS:
+            cells = page.locator(f"[data-layout={layout}] .pe-cell")
+            for cell in cells.all():
+                cell.scroll_into_view_if_needed()
+                box = cell.bounding_box()
+                assert box
+                # Just inside its corners; names may cover the left.
+                for share in (0.1, 0.9):
+                    x = box["x"] + share * box["width"]
+                    y = box["y"] + share * box["height"]
+                    page.mouse.move(x, y)
+                    own = page.evaluate(
+                        """([x, y]) => document.elementFromPoint(x, y)
+                            .closest(".pe-names") === null""",
+                        [x, y],
+                    )
+                    if own:
+                        check_place(page, expected)
+                        mark = page.locator(f"[data-layout={layout}] .pe-mark")
+                        frame = mark.bounding_box()
+                        assert frame
+                        assert 0 < x - frame["x"] < frame["width"]
+                        assert 0 < y - frame["y"] < frame["height"]
+        page.locator("#pe-note").hover()
+        page.locator("[data-layout=packed] [role=gridcell]").focus()
+        seen = set()
+        for _ in range(25):
+            seen.add(check_place(page, expected))
+            mark = page.locator("[data-layout=packed] .pe-mark")
+            expect(mark).to_be_in_viewport(ratio=1)
+            page.keyboard.press("ArrowRight")
+        assert len(seen) == max(expected.lengths)
+        page.keyboard.press("Control+Home")
+        page.evaluate("document.activeElement.blur()")
+    # A large batch is drawn to the width that there is.
+    compare(page, next(random_texts(1)))
+    drawn = page.locator("[data-layout=padded] .pe-box")
+    assert drawn.evaluate("box => box.scrollWidth <= box.clientWidth")
+    page.close()
+
+
+def test_large_is_hidden_where_nothing_can_fill_the_screen(
+    page: Page, address: str
+) -> None:
+    page.add_init_script(
+        "Object.defineProperty(Document.prototype, 'fullscreenEnabled',"
+        " {get: () => false})"
+    )
+    page.goto(f"{address}/{FRONT}")
+    expect(page.locator(".pe-large")).to_be_hidden()
+    page.locator(".pe-backward").focus()
+    page.keyboard.press("Tab")
+    assert focused(page) == "padded"
+
+
+def test_a_refusal_to_fill_the_screen_is_told(
+    page: Page, address: str
+) -> None:
+    page.add_init_script(
+        "Element.prototype.requestFullscreen = () => Promise.reject('no')"
+    )
+    page.goto(f"{address}/{FRONT}")
+    page.locator(".pe-large").click()
+    expect(page.get_by_role("status")).to_contain_text("does not let")
+    expect(page.locator(".pe-large")).to_have_text("Large")
 
 
 # --- the address ----------------------------------------------------------
