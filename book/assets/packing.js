@@ -193,6 +193,7 @@ const packing = (() => {
   const LINE = 20;
   const HIGH = 34;
   const NARROW = 40;
+  const OWNED = 44; // a cell with the name of its document
   const WIDE = 110;
   const GAP = 8;
 
@@ -232,7 +233,8 @@ const packing = (() => {
         batch.docs[doc].map((_, step) => shownWord(batch, grid, [doc, step])),
       );
       const widest = Math.max(...texts.map(widthOf));
-      wide = Math.round(Math.min(WIDE, Math.max(NARROW, widest + 12)));
+      const least = grid.ids ? OWNED : NARROW;
+      wide = Math.round(Math.min(WIDE, Math.max(least, widest + 12)));
       high = HIGH;
     } else if (grid.seq) {
       wide = Math.min(12, Math.max(2, wide));
@@ -260,10 +262,13 @@ const packing = (() => {
     if (!token) return draw("g", {}, box);
     const cell = draw("g", { style: colour(token[0]) }, box);
     const word = shorten(shownWord(batch, grid, token), wide - 8);
-    const middle = top + high / 2 + (grid.number ? 4 : 0);
-    cell.append(
-      draw("text", { class: "pe-word", x: left + wide / 2, y: middle }, word),
-    );
+    const [center, middle] = [left + wide / 2, top + high / 2];
+    const line = middle + (grid.number ? 4 : grid.ids ? -6 : 0);
+    cell.append(draw("text", { class: "pe-word", x: center, y: line }, word));
+    if (grid.ids) {
+      const under = { class: "pe-owner", x: center, y: middle + 8 };
+      cell.append(draw("text", under, `seq ${token[0]}`));
+    }
     if (grid.number) {
       const corner = { class: "pe-number", x: left + 5, y: top + 9 };
       cell.append(draw("text", corner, grid.number(row, column)));

@@ -13,6 +13,7 @@
   const { reading, makeGrids, set, draw, setFont, isSmall, drawGrid } = packing;
 
   const DOCS = "on your mark\nget set\ngo";
+  const SAMPLE = 24;
   const LINK = 1_000_000; // letters; Firefox's addresses have 2 ** 20 at most
 
   // --- words ---------------------------------------------------------------
@@ -111,6 +112,10 @@
   const find = (selector) => root.querySelector(selector);
   const input = find("textarea");
   const status = find(".pe-status");
+  const note = find("#pe-note");
+  const told = find(".pe-told");
+  const copied = find(".pe-copied");
+  const OPENS = copied.textContent; // what stands there until it is copied
   const boxOf = (name) => find(`[data-layout=${name}] .pe-box`);
 
   let batch;
@@ -147,11 +152,30 @@
     }
   };
 
+  const tell = (at) =>
+    batch.rows ? reading(batch, at) : "There is nothing to step through.";
+
+  // The layouts stand below the sentence: it keeps the room of the longest,
+  // so that they stay where they are from step to step. The sentences are
+  // measured at once, one upon the other; of more than SAMPLE steps, some.
+  const keepRoom = () => {
+    const by = Math.ceil(batch.steps / SAMPLE);
+    const steps = [...Array(batch.steps).keys()].filter((at) => at % by === 0);
+    const probe = document.createElement("p");
+    probe.className = "pe-probe";
+    for (const at of [null, ...steps]) {
+      const sentence = document.createElement("span");
+      sentence.textContent = tell(at);
+      probe.append(sentence);
+    }
+    told.after(probe);
+    told.style.minHeight = getComputedStyle(probe).height;
+    probe.remove();
+  };
+
   const showStep = (next) => {
     step = next;
-    find(".pe-told").textContent = batch.rows
-      ? reading(batch, step)
-      : "There is nothing to step through.";
+    told.textContent = tell(step);
     const last = batch.rows && step === batch.steps - 1;
     find(".pe-forward").textContent = last ? "Start over" : "Step";
     // A button that is disabled in earnest would lose the focus.
@@ -181,13 +205,13 @@
         .forEach((cell, i) => (cell.textContent = comma(counts[i])));
     find(".pe-padding").textContent = percent(batch.padding);
     find(".pe-padding").dataset.value = batch.padding;
-    find("#pe-note").textContent = summary(batch);
+    note.textContent = summary(batch);
   };
 
   const showLayouts = () => {
     const held = document.activeElement?.closest("[data-layout]");
     setFont(root);
-    width = root.clientWidth;
+    width = note.clientWidth;
     views = {};
     find(".pe-layouts").hidden = !batch.rows;
     for (const [name, grid] of Object.entries(makeGrids(batch))) {
@@ -196,6 +220,7 @@
       find(`[data-layout=${name}] .pe-small`).textContent = grid.about;
       boxOf(name).replaceChildren(...views[name].parts);
     }
+    keepRoom();
     showToken(token);
     showStep(step);
     views[held?.dataset.layout]?.cell.focus();
@@ -204,7 +229,7 @@
   const update = () => {
     batch = pack(input.value);
     token = step = null;
-    find(".pe-copied").textContent = "";
+    copied.textContent = OPENS;
     showNumbers();
     showLayouts();
   };
@@ -231,7 +256,7 @@
     clearTimeout(pause);
     pause = setTimeout(() => {
       settle();
-      say(find("#pe-note").textContent);
+      say(note.textContent);
     }, 500);
   };
   // What is said next must not be overtaken by what waits.
@@ -264,7 +289,7 @@
       } catch {
         said = "Copy the page's address: it carries the documents.";
       }
-    find(".pe-copied").textContent = said;
+    copied.textContent = said;
     say(said);
   });
 
@@ -276,10 +301,43 @@
     const next = (now + by + states) % states;
     showStep(next === batch.steps ? null : next);
     settle();
-    say(find(".pe-told").textContent);
+    say(told.textContent);
   };
   find(".pe-forward").addEventListener("click", () => turn(1));
   find(".pe-backward").addEventListener("click", () => turn(-1));
+
+  // --- for a projector -----------------------------------------------------
+
+  const steps = find(".pe-steps");
+  const large = find(".pe-large");
+  const isLarge = () => document.fullscreenElement === root;
+  const zoom = () => {
+    const whole = Math.min(innerWidth / 800, innerHeight / 430);
+    root.style.zoom = isLarge() ? Math.max(1, whole) : "";
+  };
+  large.hidden = !document.fullscreenEnabled;
+  large.addEventListener("click", async () => {
+    try {
+      if (isLarge()) await document.exitFullscreen();
+      else await root.requestFullscreen();
+    } catch {
+      say("The browser does not let the explorer fill the screen.");
+    }
+  });
+  let wasLarge = false;
+  document.addEventListener("fullscreenchange", () => {
+    if (isLarge() === wasLarge) return; // another element's
+    wasLarge = isLarge();
+    zoom();
+    large.textContent = wasLarge ? "Small" : "Large";
+    steps.scrollIntoView({ behavior: "instant" });
+    say(
+      wasLarge
+        ? "The explorer fills the screen. Escape leaves it."
+        : "The explorer stands in the page again.",
+    );
+  });
+  addEventListener("resize", zoom);
 
   const KEYS = {
     ArrowLeft: [0, -1],
@@ -311,8 +369,11 @@
     const view = () => views[name];
     const under = (event) => {
       if (event.target.closest(".pe-names")) return null; // it hides words
-      const frame = view().svg.getBoundingClientRect();
-      return view().at(event.clientX - frame.x, event.clientY - frame.y);
+      const { svg } = view();
+      const frame = svg.getBoundingClientRect();
+      const scale = svg.width.baseVal.value / frame.width; // 1, but if large
+      const [px, py] = [event.clientX - frame.x, event.clientY - frame.y];
+      return view().at(px * scale, py * scale);
     };
     box.addEventListener("pointermove", (event) => {
       const found = view() && under(event);
@@ -358,9 +419,12 @@
   });
   new ResizeObserver(() => {
     // Nothing is as wide as 0 but what is hidden.
-    const now = root.clientWidth;
-    if (now && now !== width && !isSmall(batch)) showLayouts();
-  }).observe(root);
+    const now = note.clientWidth;
+    if (!now || now === width) return;
+    if (!isSmall(batch)) return showLayouts();
+    width = now;
+    keepRoom();
+  }).observe(note); // what is done here leaves its size alone
 
   const linked = carried();
   take(linked ?? DOCS);

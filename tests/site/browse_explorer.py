@@ -7,6 +7,7 @@ import random
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -195,6 +196,8 @@ def compare_drawings(page: Page, expected: Expected) -> None:
     ]
     names = page.locator("[data-layout=sorted] .pe-seq").all_text_contents()
     assert names == [f"seq {doc}" for doc in order]
+    owners = page.locator("[data-layout=data] .pe-owner").all_text_contents()
+    assert owners == [f"seq {doc}" for size in sizes for doc in order[:size]]
 
 
 # --- random batches -------------------------------------------------------
@@ -411,10 +414,10 @@ def test_tab_reaches_all_and_each_layout_once(
     page.goto(f"{address}/{FRONT}")
     page.locator("#pe-docs").focus()
     stops = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         stops.append(focused(page))
-    assert stops == ["Copy link", "Reset", *LAYOUTS, "Step", "Back"]
+    assert stops == ["Copy link", "Reset", "Step", "Back", "Large", *LAYOUTS]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -567,6 +570,44 @@ def test_names_of_rows_stay_when_a_layout_is_scrolled(
     page.close()
 
 
+# The cells of data, and the texts in each.
+OWNED = """() => {
+    const cells = document.querySelectorAll("[data-layout=data] .pe-row > g");
+    return [...cells].map(cell => {
+        const edges = ({left, right, top, bottom}) =>
+            [left, right, top, bottom];
+        const box = element => edges(element.getBoundingClientRect());
+        const [frame, id, owner] = [".pe-cell", ".pe-word", ".pe-owner"]
+            .map(name => cell.querySelector(name));
+        return {
+            frame: box(frame),
+            id: box(id),
+            owner: box(owner),
+            pixels: parseFloat(getComputedStyle(owner).fontSize),
+        };
+    });
+}"""
+
+
+def test_each_id_says_whose_it_is(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{address}/{FRONT}")
+    most = "\n".join([*(["go"] * 19), "on your mark"])
+    for text in ("\n".join(DOCS), MIXED, most):
+        compare_drawings(page, compare(page, text))
+        for cell in page.evaluate(OWNED):
+            left, right, top, bottom = cell["frame"]
+            assert 40 <= right - left <= 46
+            assert cell["pixels"] >= 9
+            for part in (cell["id"], cell["owner"]):
+                assert left < part[0] < part[1] < right
+                assert top - 1 <= part[2] < part[3] <= bottom + 1
+            # Their boxes have room above and below the letters.
+            assert cell["id"][3] <= cell["owner"][2] + 3
+    assert page.locator(".pe-owner").last.evaluate(INKED)
+    page.close()
+
+
 # --- the LSTM's reading ---------------------------------------------------
 
 PLAYED = """name => {
@@ -638,6 +679,54 @@ def test_step_plays_the_columns_and_the_rows_that_drop_out(
     assert told.inner_text() == begin
 
 
+# The box of an element of the explorer, in the window.
+FRAMES = """selectors => selectors.map(selector => {
+    const root = document.querySelector(".packing-explorer");
+    const {left, right, top, bottom} =
+        root.querySelector(selector).getBoundingClientRect();
+    return {left, right, top, bottom};
+})"""
+SEEN = [".pe-steps", ".pe-told", *(f"[data-layout={n}] svg" for n in LAYOUTS)]
+
+
+@pytest.mark.parametrize("place", [FRONT, CHAPTER])
+def test_steps_are_seen_with_what_they_change(
+    browser: Browser, address: str, place: str
+) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(f"{address}/{place}")
+    page.locator(".packing-explorer").evaluate(
+        "root => root.scrollIntoView({behavior: 'instant'})"
+    )
+    for _ in range(4):
+        frames = page.evaluate(FRAMES, SEEN)
+        for above, below in pairwise(frames[:3]):
+            assert above["bottom"] <= below["top"]
+        # Under the page's bar and above the window's end: all of it.
+        bar = page.locator(".bd-header-article").bounding_box()
+        assert bar
+        assert frames[0]["top"] >= bar["y"] + bar["height"]
+        assert max(frame["bottom"] for frame in frames) <= 720
+        page.locator(".pe-forward").click()
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_no_layout_jumps_from_step_to_step(
+    page: Page, address: str, width: int
+) -> None:
+    page.goto(f"{address}/{FRONT}")
+    page.set_viewport_size({"width": width, "height": 720})
+    for text in ("\n".join(DOCS), MIXED, next(random_texts(1))):
+        page.evaluate(SHOW, text)
+        tops = set()
+        for _ in range(6):
+            box = page.locator(".pe-layouts").evaluate("e => e.offsetTop")
+            tops.add(box)
+            page.locator(".pe-forward").press("Enter")
+        assert len(tops) == 1
+
+
 def test_step_plays_the_largest_batch(page: Page, address: str) -> None:
     page.goto(f"{address}/{FRONT}")
     expected = compare(page, next(random_texts(1)))
@@ -646,6 +735,16 @@ def test_step_plays_the_largest_batch(page: Page, address: str) -> None:
         expect(page.locator(".pe-told")).to_contain_text(
             f"t={step}: batch_sizes[{step}] is {size}. "
         )
+    # In milliseconds; the median, since other programs run too.
+    times = page.evaluate(
+        """() => [...Array(60)].map(() => {
+            const start = performance.now();
+            document.querySelector(".pe-forward").click();
+            document.body.getBoundingClientRect();
+            return performance.now() - start;
+        })"""
+    )
+    assert sorted(times)[30] < 50
 
 
 def test_what_was_typed_is_told_after_a_pause(
@@ -656,6 +755,132 @@ def test_what_was_typed_is_told_after_a_pause(
     status = page.get_by_role("status")
     assert not status.inner_text()
     expect(status).to_have_text(page.locator("#pe-note").inner_text())
+
+
+# --- for a projector ------------------------------------------------------
+
+ZOOM = """() => {
+    const root = document.querySelector(".packing-explorer");
+    return Number(getComputedStyle(root).zoom);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", [FRONT, CHAPTER])
+def test_large_fills_the_window_and_is_told(
+    browser: Browser, address: str, place: str, scheme: Any
+) -> None:
+    size: Any = {"width": 1280, "height": 720}
+    page = browser.new_page(color_scheme=scheme, viewport=size)
+    page.goto(f"{address}/{place}")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator(".pe-large").focus()
+    for _ in range(2):
+        page.keyboard.press("Enter")
+        status = page.get_by_role("status")
+        expect(status).to_contain_text("fills the screen. Escape leaves it.")
+        expect(page.locator(".pe-large")).to_have_text("Small")
+        expect(page.locator(".pe-large")).to_be_focused()
+        root = page.locator(".packing-explorer")
+        width, height = page.evaluate("[innerWidth, innerHeight]")
+        box = root.bounding_box()
+        assert box == {"x": 0, "y": 0, "width": width, "height": height}
+        wanted = max(1, min(width / 800, height / 430))
+        assert wanted > 1.3
+        assert page.evaluate(ZOOM) == pytest.approx(wanted, rel=1e-3)
+        fill = "root => getComputedStyle(root).backgroundColor"
+        assert root.evaluate(fill) == paper
+        assert root.evaluate("e => e.scrollWidth <= e.clientWidth")
+        # The steps and all that they change are seen.
+        for _ in range(4):
+            frames = page.evaluate(FRAMES, SEEN)
+            assert min(frame["top"] for frame in frames) >= 0
+            assert max(frame["bottom"] for frame in frames) <= height
+            page.locator(".pe-forward").click()
+        page.locator(".pe-large").press("Enter")
+        expect(status).to_contain_text("stands in the page again")
+        expect(page.locator(".pe-large")).to_have_text("Large")
+        assert page.evaluate("document.fullscreenElement") is None
+        assert page.evaluate(ZOOM) == 1
+        expect(page.locator(".pe-steps")).to_be_in_viewport(ratio=1)
+    page.close()
+
+
+def test_a_word_is_found_where_it_is_when_large(
+    browser: Browser, address: str
+) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(f"{address}/{FRONT}")
+    page.locator(".pe-large").click()
+    expect(page.locator(".pe-large")).to_have_text("Small")
+    assert page.evaluate(ZOOM) > 1.3
+    for text in ("\n".join(DOCS), MIXED, f"{'eleven ' * 20}\n{MIXED}"):
+        expected = compare(page, text)
+        for layout in LAYOUTS:
+            cells = page.locator(f"[data-layout={layout}] .pe-cell")
+            for cell in cells.all():
+                cell.scroll_into_view_if_needed()
+                box = cell.bounding_box()
+                assert box
+                # Just inside its corners; names may cover the left.
+                for share in (0.1, 0.9):
+                    x = box["x"] + share * box["width"]
+                    y = box["y"] + share * box["height"]
+                    page.mouse.move(x, y)
+                    own = page.evaluate(
+                        """([x, y]) => document.elementFromPoint(x, y)
+                            .closest(".pe-names") === null""",
+                        [x, y],
+                    )
+                    if own:
+                        check_place(page, expected)
+                        mark = page.locator(f"[data-layout={layout}] .pe-mark")
+                        frame = mark.bounding_box()
+                        assert frame
+                        assert 0 < x - frame["x"] < frame["width"]
+                        assert 0 < y - frame["y"] < frame["height"]
+        page.locator("#pe-note").hover()
+        page.locator("[data-layout=packed] [role=gridcell]").focus()
+        seen = set()
+        for _ in range(25):
+            seen.add(check_place(page, expected))
+            mark = page.locator("[data-layout=packed] .pe-mark")
+            expect(mark).to_be_in_viewport(ratio=1)
+            page.keyboard.press("ArrowRight")
+        assert len(seen) == max(expected.lengths)
+        page.keyboard.press("Control+Home")
+        page.evaluate("document.activeElement.blur()")
+    # A large batch is drawn to the width that there is.
+    compare(page, next(random_texts(1)))
+    drawn = page.locator("[data-layout=padded] .pe-box")
+    assert drawn.evaluate("box => box.scrollWidth <= box.clientWidth")
+    page.close()
+
+
+def test_large_is_hidden_where_nothing_can_fill_the_screen(
+    page: Page, address: str
+) -> None:
+    page.add_init_script(
+        "Object.defineProperty(Document.prototype, 'fullscreenEnabled',"
+        " {get: () => false})"
+    )
+    page.goto(f"{address}/{FRONT}")
+    expect(page.locator(".pe-large")).to_be_hidden()
+    page.locator(".pe-backward").focus()
+    page.keyboard.press("Tab")
+    assert focused(page) == "padded"
+
+
+def test_a_refusal_to_fill_the_screen_is_told(
+    page: Page, address: str
+) -> None:
+    page.add_init_script(
+        "Element.prototype.requestFullscreen = () => Promise.reject('no')"
+    )
+    page.goto(f"{address}/{FRONT}")
+    page.locator(".pe-large").click()
+    expect(page.get_by_role("status")).to_contain_text("does not let")
+    expect(page.locator(".pe-large")).to_have_text("Large")
 
 
 # --- the address ----------------------------------------------------------
@@ -737,6 +962,26 @@ def test_copy_link_copies_it(page: Page, address: str) -> None:
     copy.click()
     expect(page.get_by_role("status")).to_contain_text("too long for a link")
     assert page.url == f"{address}/{FRONT}"
+
+
+def test_what_a_link_does_is_said_beside_copy_link(
+    page: Page, address: str
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{address}/{FRONT}")
+    opens = "The link opens this page with your documents."
+    copy = page.get_by_role("button", name="Copy link")
+    expect(copy).to_have_accessible_description(opens)
+    beside = page.locator(".pe-copied")
+    expect(beside).to_be_visible()
+    assert not page.get_by_role("status").inner_text()
+    copy.click()
+    expect(beside).to_have_text("The link is copied.")
+    page.evaluate(SHOW, "go now")
+    expect(beside).to_have_text(opens)
+    copy.click()
+    page.get_by_role("button", name="Reset").click()
+    expect(beside).to_have_text(opens)
 
 
 @pytest.mark.parametrize(
