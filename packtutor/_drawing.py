@@ -29,11 +29,15 @@ MORE = "\u2026"
 
 
 class Cell(NamedTuple):
-    """A word of a text, or a pad where the row is None."""
+    """A word of a text, or a pad where the row is None.
+
+    A cell with a name has heavy borders.
+    """
 
     text: str
     row: int | None
     place: int | None = None
+    name: str = ""
 
 
 def new_page(
@@ -83,7 +87,7 @@ def draw_cell(
     *,
     ahead: int | None = None,
 ) -> None:
-    """Draw a cell with its word, and its place in data if it has one.
+    """Draw a cell with its word, and its place in data or its name, if any.
 
     In a picture step by step, ``ahead`` 0 makes the borders heavy, and below
     0 only the outline is left; no places are shown.
@@ -95,24 +99,28 @@ def draw_cell(
         look["linestyle"] = ":"
         axes.add_patch(Rectangle((x + 0.04, y + 0.04), *size, **look))
         return
+    heavy = ahead == 0 or bool(cell.name)
     if cell.row is None:
         look["hatch"] = "////"
     else:
         look["facecolor"] = _palette.fill(cell.row)
-        look["edgecolor"] = INK if ahead == 0 else _palette.edge(cell.row)
+        look["edgecolor"] = INK if heavy else _palette.edge(cell.row)
     axes.add_patch(
         FancyBboxPatch(
             (x + 0.03, y + 0.03),
             width - 0.06,
             CELL - 0.06,
             boxstyle="round,pad=0,rounding_size=0.06",
-            linewidth=2.4 if ahead == 0 else 1.2,
+            linewidth=2.4 if heavy else 1.2,
             **look,
         )
     )
     middle = y + CELL / 2
     if ahead is None and cell.place is not None:
         write(axes, x + 0.08, y + 0.13, str(cell.place), NOTE)
+        middle += 0.07
+    if cell.name:
+        write(axes, x + width / 2, y + 0.13, cell.name, NOTE, ha="center")
         middle += 0.07
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
     write(
@@ -156,6 +164,20 @@ def draw_grid(
             if content is not None:
                 ahead = None if now is None else column - now
                 draw_cell(axes, place, width, content, ahead=ahead)
+
+
+def draw_arrows(
+    axes: Axes, points: list[tuple[float, float]], *, rightwards: bool
+) -> None:
+    """Draw small arrow heads, all in one direction."""
+    axes.plot(
+        *zip(*points, strict=True),
+        linestyle="none",
+        marker=">" if rightwards else "<",
+        markersize=8,
+        markeredgewidth=0,
+        color=INK,
+    )
 
 
 def draw_bracket(

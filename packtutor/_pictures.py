@@ -152,6 +152,7 @@ def fit(
     room: float,
     *,
     pads: bool = True,
+    least: float = NARROWEST,
 ) -> tuple[float, int]:
     """Return a cell's width, and how many columns of it are shown."""
     texts = {
@@ -161,7 +162,7 @@ def fit(
         if pads or step < batch.lengths[row]
     }
     wanted = 0.18 + max(measure(text[:LETTERS], WORD) for text in texts)
-    width = min(max(wanted, NARROWEST), max(_NARROW, room / columns), _WIDE)
+    width = min(max(wanted, least), max(_NARROW, room / columns), _WIDE)
     width = math.floor(width / _PIXEL) * _PIXEL
     if columns <= COLUMNS and columns * width < room + 0.01:
         return width, columns

@@ -27,6 +27,7 @@ except ImportError as error:
 from packtutor import (
     _charts,
     _choices,
+    _directions,
     _four,
     _layouts,
     _padded,
@@ -191,6 +192,42 @@ def draw_four_layouts(docs: Iterable[str]) -> Figure:
         Following how a batch is packed: ``draw_packing_steps`` shows that.
     """
     return _four.draw(_pictures.read(docs, empty=True))
+
+
+def draw_directions(docs: Iterable[str]) -> Figure:
+    """Draw what each of two directions reads, and its final states.
+
+    Each direction has a padded grid (B, T) of its half of the output
+    (B, T, 2 H). Small arrows lead into the cells that it reads in a packed
+    run: no pad. A cell with heavy borders holds the direction's final state
+    of its text; it is named as in the ``h_n`` of the last layer. What does
+    not fit the page is left out and counted.
+
+    Args:
+        docs: One text a sequence; some, but not all, may be empty. An empty
+            text has no such cell.
+
+    Shapes:
+        returns: A figure at most 5.8 inches wide.
+
+    Raises:
+        TypeError: If ``docs`` is one ``str`` or holds anything else.
+        ValueError: If there is no word.
+
+    Example:
+        >>> figure = draw_directions(["get set", "go"])
+        >>> plt.close(figure)
+
+    Cost:
+        O(N); some 100 cells are drawn at most.
+
+    Source:
+        Chapter 5.
+
+    Not for:
+        A padded run: its backward direction begins with the pads.
+    """
+    return _directions.draw(_pictures.read(docs, empty=True))
 
 
 def draw_choices() -> Figure:

@@ -302,6 +302,7 @@ def test_figures_stay_out_of_the_package():
         "figures.py",
         "_charts.py",
         "_choices.py",
+        "_directions.py",
         "_drawing.py",
         "_four.py",
         "_layouts.py",

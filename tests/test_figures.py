@@ -17,6 +17,8 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.text import Text
 from PIL import Image
+from torch import nn
+from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
 from packtutor import (
     DOCS,
@@ -32,6 +34,7 @@ from packtutor._slabs import Slab
 from packtutor.figures import (
     choices_png,
     draw_choices,
+    draw_directions,
     draw_four_layouts,
     draw_layouts,
     draw_lengths,
@@ -217,6 +220,7 @@ def test_any_batch_fits_the_page(docs):
     for figure in (
         draw_layouts(docs),
         draw_four_layouts(docs),
+        draw_directions(docs),
         draw_padded(docs),
         draw_padded(docs, batch_first=False, padding_value=-100),
     ):
@@ -427,6 +431,151 @@ def test_four_layouts_count_what_is_left_out():
         assert f"\u2026 {438 - len(row)} more" in shown
 
 
+def grids(figure):
+    """Return a map a direction: from row and step to the cell's box."""
+    boxes = [
+        box
+        for box in figure.axes[0].patches
+        if isinstance(box, FancyBboxPatch)
+    ]
+    half = len(boxes) // 2
+    found = []
+    for grid in (boxes[:half], boxes[half:]):
+        xs = sorted({round(box.get_x(), 3) for box in grid})
+        ys = sorted({round(box.get_y(), 3) for box in grid})
+        assert len(xs) * len(ys) == half
+        found.append(
+            {
+                (
+                    ys.index(round(box.get_y(), 3)),
+                    xs.index(round(box.get_x(), 3)),
+                ): box
+                for box in grid
+            }
+        )
+    return found
+
+
+def final_states(figure):
+    """Return where each direction's final states are said to stand."""
+    found = []
+    for grid, name in zip(grids(figure), ("h_n[-2]", "h_n[-1]"), strict=True):
+        named = [
+            place
+            for place, box in grid.items()
+            for text in figure.axes[0].texts
+            if text.get_text() == name
+            and 0 < text.get_position()[0] - box.get_x() < box.get_width()
+            and 0 < text.get_position()[1] - box.get_y() < box.get_height()
+        ]
+        # They are marked without colour, and no other cell is.
+        assert named == [p for p, b in grid.items() if b.get_linewidth() > 2]
+        found.append(sorted(named))
+    return found
+
+
+def cells_read(figure):
+    """Return the cells into which the arrows of each direction lead."""
+    found = []
+    for grid, arrows, way in zip(
+        grids(figure), figure.axes[0].lines, (1, -1), strict=True
+    ):
+        assert arrows.get_marker() == {1: ">", -1: "<"}[way]
+        # An arrow's width further on stands the cell.
+        points = [(x + 0.1 * way, y) for x, y in arrows.get_xydata()]
+        found.append(
+            sorted(
+                place
+                for place, box in grid.items()
+                for x, y in points
+                if 0 < x - box.get_x() < box.get_width()
+                and 0 < y - box.get_y() < box.get_height()
+            )
+        )
+        assert len(found[-1]) == len(points)
+    return found
+
+
+@pytest.mark.parametrize("docs", [DOCS, MIXED, ["go"], ["a b", "c d", "e"]])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_final_states_stand_where_a_packed_run_has_them(docs, layers):
+    """The marked cells, and no others, hold the numbers of ``h_n``."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = [len(text.split()) for text in docs]
+    inputs = [
+        torch.randn(length, 4, generator=generator, dtype=torch.float64)
+        for length in lengths
+    ]
+    rnn = nn.LSTM(4, 3, layers, bidirectional=True, dtype=torch.float64)
+    packed = pack_sequence(inputs, enforce_sorted=False)
+    with torch.no_grad():
+        result, (h_n, _) = rnn(packed)
+    output, _ = pad_packed_sequence(result, batch_first=True)
+    forward, backward = final_states(draw_directions(docs))
+    for half, state, marked in (
+        (output[:, :, :3], h_n[-2], forward),
+        (output[:, :, 3:], h_n[-1], backward),
+    ):
+        same = torch.isclose(half, state[:, None]).all(2)
+        assert same.nonzero().tolist() == [list(cell) for cell in marked]
+        assert len(marked) == len(docs)
+    words_of = [(i, t) for i, n in enumerate(lengths) for t in range(n)]
+    assert cells_read(draw_directions(docs)) == [words_of, words_of]
+
+
+def test_two_directions_of_the_three_documents():
+    figure = draw_directions(DOCS)
+    padded = [["on", "your", "mark"], ["get", "set", ""], ["go", "", ""]]
+    assert words(figure) == padded * 2
+    assert len(hatched(figure)) == 2 * 3
+    shown = texts(figure)
+    assert [shown.count(f"t={step}") for step in range(4)] == [2, 2, 2, 0]
+    assert [shown.count(f"seq {row}") for row in range(4)] == [2, 2, 2, 0]
+    forward = shown.index("Forward: output[:, :, :H]")
+    backward = shown.index("Backward: output[:, :, H:]")
+    assert forward < backward
+    assert final_states(figure) == [
+        [(0, 2), (1, 1), (2, 0)],
+        [(0, 0), (1, 0), (2, 0)],
+    ]
+    assert not any("\u2026" in text for text in shown)
+
+
+def test_an_empty_text_has_no_final_state():
+    figure = draw_directions(["", "on your", "", "go"])
+    assert final_states(figure) == [[(1, 1), (3, 0)], [(1, 0), (3, 0)]]
+    real = [(1, 0), (1, 1), (3, 0)]
+    assert cells_read(figure) == [real, real]
+    # The only text with a word may be left out.
+    figure = draw_directions([""] * 6 + ["go"])
+    assert final_states(figure) == [[], []]
+    assert not figure.axes[0].lines
+    note = "\u2026 2 more sequences, 1 more final state"
+    assert texts(figure).count(note) == 2
+    assert overlapping(figure) == outside(figure) == []
+
+
+def test_final_states_that_are_left_out_are_counted():
+    """A long text ends beyond the page, but begins on it."""
+    figure = draw_directions(MANY)
+    notes = [text for text in texts(figure) if text.startswith("\u2026 ")]
+    rest = "\u2026 195 more sequences, 34 more steps, "
+    assert notes == [
+        rest + "196 more final states",
+        rest + "195 more final states",
+    ]
+    ends = [(row, 1) for row in range(1, 5)]
+    starts = [(row, 0) for row in range(5)]
+    assert final_states(figure) == [ends, starts]
+    figure = draw_directions([" ".join(["word"] * 5000)])
+    notes = [text for text in texts(figure) if text.startswith("\u2026 ")]
+    steps = notes[1]
+    assert notes == [f"{steps}, 1 more final state", steps]
+    many = draw_directions(["a " * 5000, *["a"] * 20_000])
+    assert many.get_figwidth() <= PAGE
+    assert overlapping(many) == outside(many) == []
+
+
 def test_the_choices_fit_the_page():
     figure = draw_choices()
     assert figure.get_figwidth() <= PAGE
@@ -598,6 +747,7 @@ def test_images_are_small():
     curve = sizes, [padding_fraction(lengths, size) for size in sizes]
     for figure in (
         draw_layouts(DOCS),
+        draw_directions(DOCS),
         draw_padded(DOCS),
         draw_padding_growth({"a": curve, "b": (sizes, [0] * 9)}),
         draw_lengths(lengths),
@@ -630,6 +780,7 @@ def test_the_png_of_the_layouts():
 DRAWN = [
     draw_layouts,
     draw_four_layouts,
+    draw_directions,
     draw_padded,
     draw_packing_steps,
     layouts_png,
@@ -861,6 +1012,7 @@ def drawn_for_the_book():
         "layouts, long": draw_layouts(LONG),
         "padded": draw_padded(DOCS),
         "four": draw_four_layouts(DOCS),
+        "directions": draw_directions(DOCS),
         "steps": draw_packing_steps(DOCS),
         "choices": draw_choices(),
         "growth": draw_padding_growth({"a": ([1, 8], [0, 0.5])}),
