@@ -86,15 +86,11 @@ class OpenedRows:
 
     def pack(self) -> Packing:
         """Sort by length, ties in order, and go through the tokens by time."""
-        device = self.values.device
         order, batch_sizes, places = _places.pack(
-            self.lengths, self.values.shape[0], device
+            self.lengths, self.values.shape[0], self.values.device
         )
         return Packing(
-            take_rows(self.values, places),
-            batch_sizes,
-            order.to(device),
-            places,
+            take_rows(self.values, places), batch_sizes, order, places
         )
 
     def close(self, output: Tensor) -> Ragged | Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from packtutor._checks import Side
+from packtutor._sending import send
 
 # Below this number of tokens lists are faster than tensors, on the CPU.
 _FEW = 256
@@ -23,11 +24,11 @@ _MANY = 256
 
 
 class Sorting(NamedTuple):
-    """How sequences are packed, on the CPU but for the places.
+    """How sequences are packed.
 
     Args:
         order: (B,), the sequences, longest first, ties in order.
-        batch_sizes: (T,).
+        batch_sizes: (T,), on the CPU, where PyTorch wants them.
         places: (N,), for each packed token its place in sequence order.
     """
 
@@ -68,13 +69,16 @@ def progressions(
 
 
 def pack(lengths: Tensor, tokens: int, device: torch.device) -> Sorting:
-    """Return how to pack sequences (B,); the empty ones have no place."""
+    """Return how to pack sequences (B,), order and places on ``device``.
+
+    The empty ones have no place.
+    """
     if tokens + lengths.numel() < _FEW and device.type == "cpu":
         return _pack_few(lengths.tolist())
     order = lengths.argsort(descending=True, stable=True)
     sizes = batch_sizes(lengths)
-    begins = starts(lengths)[order].to(device)
-    return Sorting(order, sizes, places_of_packed(begins, sizes, tokens))
+    begins, there, order = send(device, starts(lengths)[order], sizes, order)
+    return Sorting(order, sizes, places_of_packed(begins, there, tokens))
 
 
 def places_of_packed(
@@ -90,7 +94,7 @@ def places_of_packed(
         for step, part in enumerate(torch.split(places, sizes)):
             torch.add(begins[: sizes[step]], step, out=part)
         return places
-    steps, ranks = rows_and_steps(batch_sizes.to(begins.device), tokens)
+    steps, ranks = rows_and_steps(batch_sizes, tokens)
     return begins[ranks].add_(steps)
 
 
@@ -154,7 +158,7 @@ def cells(
 ) -> Tensor:
     """Return the flat place (N,) of each token in a padded batch."""
     tokens, count = int(lengths.sum()), lengths.numel()
-    lengths = lengths.to(device)
+    (lengths,) = send(device, lengths)
     rows = torch.arange(count, device=device)
     along, across = (1, steps) if batch_first else (count, 1)
     firsts = rows * across

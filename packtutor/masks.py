@@ -17,6 +17,7 @@ from packtutor._checks import (
     as_side,
     as_tensor,
 )
+from packtutor._sending import send
 
 
 def mask_from_lengths(
@@ -72,7 +73,8 @@ def mask_from_lengths(
     columns = torch.arange(total_length, device=device or "cpu")
     if side == "left":
         columns = columns.flip(0)
-    return columns < lengths.to(columns.device)[:, None]
+    (lengths,) = send(columns.device, lengths)
+    return columns < lengths[:, None]
 
 
 def lengths_from_mask(mask: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from packtutor._checks import as_tensor
+from packtutor._sending import send
 from packtutor.ragged import Ragged
 
 
@@ -124,7 +125,7 @@ def mean(batch: Ragged) -> Tensor:
     values = _floating(_as_batch(batch))
     wide = values.float() if values.dtype.itemsize < 4 else values
     shape = (len(batch), *values.shape[1:])
-    lengths = batch.lengths.to(values.device)  # once: a GPU waits for it
+    (lengths,) = send(values.device, batch.lengths)
     rows = _rows(lengths, values.shape[0])
     sums = wide.new_zeros(shape).index_add(0, rows, wide)
     counts = lengths.clamp(min=1).to(wide.dtype)
@@ -172,7 +173,7 @@ def max(batch: Ragged) -> Tensor:  # noqa: A001
         # A sum over no token: zeros that keep the graph whole.
         nothing = wide.sum(0, keepdim=True).expand(shape).clone()
         return nothing.to(values.dtype)
-    lengths = batch.lengths.to(values.device)  # once: a GPU waits for it
+    (lengths,) = send(values.device, batch.lengths)
     rows = _rows(lengths, values.shape[0])
     first = _first_largest(wide.detach(), rows, shape)
     empty = (lengths == 0).view(-1, *[1] * (values.dim() - 1))

@@ -31,6 +31,7 @@ from packtutor._checks import (
     read_alike,
     short,
 )
+from packtutor._sending import send
 from packtutor._storage import as_fill, put_rows, take_rows, write_rows
 from packtutor.packed import order_from_packed
 
@@ -376,11 +377,10 @@ class Ragged:
         columns, data = order_from_packed(packed), packed.data
         lengths = _places.sorted_lengths(packed.batch_sizes)[columns]
         order = _places.invert(columns)
-        places = _places.places_of_packed(
-            _places.starts(lengths)[order].to(data.device),
-            packed.batch_sizes,
-            data.shape[0],
+        begins, sizes = send(
+            data.device, _places.starts(lengths)[order], packed.batch_sizes
         )
+        places = _places.places_of_packed(begins, sizes, data.shape[0])
         return _trusted(put_rows(data, places), lengths)
 
     def to_packed(self) -> PackedSequence:
@@ -425,15 +425,14 @@ class Ragged:
                 f"lengths[{index}] is 0; a PackedSequence cannot hold an "
                 f"empty sequence"
             )
-        device = self.values.device
         order, batch_sizes, places = _places.pack(
-            self.lengths, self.values.shape[0], device
+            self.lengths, self.values.shape[0], self.values.device
         )
         return PackedSequence(
             take_rows(self.values, places),
             batch_sizes,
-            order.to(device),
-            _places.invert(order).to(device),
+            order,
+            _places.invert(order),
         )
 
     @classmethod
@@ -559,11 +558,10 @@ class Ragged:
         Source:
             Chapter 4: what a backward direction reads.
         """
-        device = self.values.device
-        lasts = (self.offsets[1:] - 1).to(device)
-        places = _places.progressions(
-            lasts, self.lengths.to(device), -1, self.values.shape[0]
+        lasts, lengths = send(
+            self.values.device, self.offsets[1:] - 1, self.lengths
         )
+        places = _places.progressions(lasts, lengths, -1, self.values.shape[0])
         return _trusted(take_rows(self.values, places), self.lengths)
 
     def index_select(self, rows: Lengths) -> Ragged:
@@ -595,11 +593,8 @@ class Ragged:
                 f"{len(self)} sequences, numbered from 0"
             )
         lengths = self.lengths[rows]
-        device = self.values.device
-        begins = self.offsets[rows].to(device)
-        places = _places.progressions(
-            begins, lengths.to(device), 1, add_up(lengths)
-        )
+        begins, sizes = send(self.values.device, self.offsets[rows], lengths)
+        places = _places.progressions(begins, sizes, 1, add_up(lengths))
         return _trusted(take_rows(self.values, places), lengths)
 
     @classmethod

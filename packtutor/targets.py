@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 from torch.nn.utils.rnn import PackedSequence
 
 from packtutor import _places
+from packtutor._sending import send
 from packtutor._storage import take_rows
 from packtutor.packed import check_fields, check_order
 from packtutor.ragged import Ragged
@@ -118,9 +119,9 @@ def _of_packed(batch: PackedSequence) -> NextTokens[PackedSequence]:
             f"put a start token in front of each sequence, or give a Ragged"
         )
     # A token has a next one if its row reaches the step after its own.
-    begins = _places.starts(sizes)[:-2].to(data.device)
+    begins, there = send(data.device, _places.starts(sizes)[:-2], following)
     tokens = data.shape[0] - rows
-    places = _places.progressions(begins, following.to(data.device), 1, tokens)
+    places = _places.progressions(begins, there, 1, tokens)
     return NextTokens(
         PackedSequence(
             take_rows(data, places), following, to_sorted, to_caller
@@ -131,13 +132,8 @@ def _of_packed(batch: PackedSequence) -> NextTokens[PackedSequence]:
 
 def _of_ragged(batch: Ragged) -> NextTokens[Ragged]:
     lengths = (batch.lengths - 1).clamp(min=0)
-    device = batch.values.device
-    places = _places.progressions(
-        batch.offsets[:-1].to(device),
-        lengths.to(device),
-        1,
-        int(lengths.sum()),
-    )
+    begins, there = send(batch.values.device, batch.offsets[:-1], lengths)
+    places = _places.progressions(begins, there, 1, int(lengths.sum()))
     return NextTokens(
         Ragged(take_rows(batch.values, places), lengths),
         Ragged(take_rows(batch.values, places + 1), lengths),
