@@ -16,6 +16,7 @@ from benchmarks import (
     growth,
     memory,
     plots,
+    processes,
     results,
     stragglers,
     tables,
@@ -107,11 +108,11 @@ def training_jobs(settings: dict[str, Any]) -> Iterator[Job]:
 
 def straggler_jobs(settings: dict[str, Any]) -> Iterator[Job]:
     """Yield one job for each number of processes that is measured."""
-    for world in stragglers.MEASURED:
+    for world in processes.MEASURED:
         yield Job(
             f"stragglers, {world} processes",
             lambda world=world: [
-                stragglers.measure_processes(world, full=settings["full"])
+                processes.measure_processes(world, full=settings["full"])
             ],
         )
 

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import results
+from packtutor._palette import INK, LINES, PAPER, RULE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Each way has a colour and a marker: neither is needed to tell them apart.
 _STYLES = {
-    "torch packed": ("#d55e00", "s"),
-    "torch padded": ("#0072b2", "o"),
-    "onnxruntime": ("#009e73", "^"),
-    "flax": ("#cc79a7", "D"),
-    "run_rnn packed": ("#000000", "|"),
+    "torch padded": (LINES[0], "o"),
+    "torch packed": (LINES[1], "s"),
+    "onnxruntime": (LINES[2], "^"),
+    "flax": (LINES[3], "D"),
+    "run_rnn packed": (INK, "|"),
 }
 
 
@@ -33,7 +34,7 @@ def draw_all(found: dict[str, dict[str, Any]], folder: Path) -> None:
             figure.savefig(
                 folder / f"{name}.svg",
                 metadata={"Date": None, "Creator": None},
-                facecolor="white",
+                facecolor=PAPER,
                 bbox_inches="tight",
             )
 
@@ -65,10 +66,10 @@ def _recurrence(result: dict[str, Any]) -> Figure:
                 )
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.axvline(1, color="black", linewidth=0.8)
+        axes.axvline(1, color=INK, linewidth=0.8)
         axes.set_title(run)
         axes.set_xlabel("time, as a multiple of run_rnn's")
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.grid(axis="y", color=RULE, linewidth=0.6)
     panels[0].set_yticks(range(len(names)), names, fontsize=8)
     panels[0].invert_yaxis()
     figure.legend(
@@ -109,7 +110,7 @@ def _growth(result: dict[str, Any]) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel("T, steps of the longest sequence")
     axes.set_ylabel("training step, ms")
-    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.grid(color=RULE, linewidth=0.6)
     axes.legend()
     return figure
 
