@@ -455,7 +455,7 @@ def test_accuracies_in_the_readme_are_those_that_were_measured() -> None:
         *found["control_accuracy"],
     )
     said = re.search(
-        r"About (0\.\d\d) of .* kind gives (0\.\d\d); .* gives (0\.\d\d), so "
+        r"About (0\.\d\d) of .* kind gives (0\.\d\d); .* gives (0\.\d\d), "
         r".* it stays at (0\.\d\d)\.",
         text,
     )
