@@ -327,3 +327,22 @@ def test_the_book_leaves_the_environments_out() -> None:
                 fnmatch.fnmatch(path, pattern)
                 for pattern in config["exclude_patterns"]
             )
+
+
+def test_one_module_sets_how_precise_a_gpu_is() -> None:
+    """But for the fixture that puts back what it found, and its tests."""
+    setting = re.compile(
+        r"allow_tf32\s*=|fp32_precision\s*=(?!=)|set_float32_matmul_precision"
+        r"|cudnn\.(benchmark|deterministic)\s*=(?!=)"
+    )
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("packtutor", "benchmarks", "book", "tests", "tools")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".ipynb")
+        and setting.search(path.read_text(encoding="utf-8"))
+    }
+    tests = {
+        f"tests/{name}.py" for name in ("conftest", "test_device", "test_project")
+    }
+    assert found - tests == {"packtutor/device.py"}
