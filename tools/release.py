@@ -35,10 +35,11 @@ DIST = ROOT / "dist"
 SBOM = ROOT / "sbom"
 # What the tests of the package import, apart from it.
 TESTED_WITH = ["hypothesis", "numpy", "pytest"]
-# Two machines: what may differ between them must leave no trace.
+# Two machines: the folder, the umask, the files' age and the surroundings. None
+# of it may leave a trace. git holds who may execute a file, so that may.
 MACHINES: list[tuple[str, int, float, dict[str, str]]] = [
-    ("a", 0o644, 1.5e9, {"TZ": "UTC", "PYTHONHASHSEED": "1"}),
-    ("b/c d", 0o755, 1.7e9, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "2"}),
+    ("a", 0o022, 1.5e9, {"TZ": "UTC", "PYTHONHASHSEED": "1"}),
+    ("b/c d", 0o077, 1.7e9, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "2"}),
 ]
 
 
@@ -57,13 +58,14 @@ def listed_by_git() -> list[str]:
     )
 
 
-def copy_sources(to: Path, *, mode: int, time: float) -> None:
-    """Copy what git lists, all files with these rights and this age."""
+def copy_sources(to: Path, *, umask: int, time: float) -> None:
+    """Copy what git lists, as if checked out so, at that time."""
     for name in listed_by_git():
         target = to / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, target)
-        target.chmod(mode)
+        executable = (ROOT / name).stat().st_mode & 0o100
+        target.chmod((0o777 if executable else 0o666) & ~umask)
         os.utime(target, (time, time))
 
 
@@ -86,9 +88,9 @@ def build(
 def build_twice(work: Path) -> tuple[Path, Path]:
     """Return a wheel and an sdist that came out the same each time."""
     builds = []
-    for place, mode, time, surroundings in MACHINES:
+    for place, umask, time, surroundings in MACHINES:
         source = work / place / "source"
-        copy_sources(source, mode=mode, time=time)
+        copy_sources(source, umask=umask, time=time)
         builds.append(
             build(
                 source, work / place / "out", ["sdist", "wheel"], surroundings
