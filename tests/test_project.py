@@ -6,7 +6,6 @@ import fnmatch
 import functools
 import importlib.util
 import re
-import subprocess
 import tomllib
 import zlib
 from pathlib import Path
@@ -42,6 +41,7 @@ def load(path: Path) -> ModuleType:
 
 PYPROJECT = tomllib.loads(read("pyproject.toml"))
 INVENTORY = load(ROOT / "tools" / "inventory.py")
+RELEASE = load(ROOT / "tools" / "release.py")
 
 
 def requirements() -> dict[str, Requirement]:
@@ -121,11 +121,12 @@ def commands_of_make() -> list[str]:
     plain = [
         line.replace('"$(PY)"', "python")
         .replace(".venv/bin/", "")
+        .replace(".venv-release/bin/", "")
         .replace("$(CHAPTER)", "03")
         for line in recipes
-        if line.startswith(('"$(PY)"', ".venv/bin/"))
+        if line.startswith(('"$(PY)"', ".venv/bin/", ".venv-release/bin/"))
     ]
-    assert len(plain) >= 8
+    assert len(plain) >= 10
     return plain
 
 
@@ -170,6 +171,7 @@ each_workflow = pytest.mark.parametrize(
 
 def test_workflows_are_there() -> None:
     assert [path.stem for path in WORKFLOWS] == [
+        "audit",
         "ci",
         "gpu",
         "links",
@@ -199,11 +201,17 @@ def test_workflows_get_no_more_than_they_need(path: Path) -> None:
     assert yaml.safe_load(text)["permissions"] == {}
     assert "secrets." not in text
     assert "pull_request_target" not in text
-    for job in jobs(path).values():
+    for name, job in jobs(path).items():
         assert job["timeout-minutes"] <= 60
-        assert "contents" not in job["permissions"] or (
-            job["permissions"]["contents"] == "read"
-        )
+        rights = job["permissions"]
+        if rights.get("contents", "read") != "read":
+            # To make a release. It runs nothing that comes from the repository
+            # and has no other right.
+            assert (path.stem, name) == ("publish", "publish-release")
+            assert rights == {"contents": "write"}
+            *downloads, last = job["steps"]
+            assert all("download" in step["uses"] for step in downloads)
+            assert last["run"].startswith("gh release create ")
 
 
 def test_gpu_runs_only_what_was_read() -> None:
@@ -269,15 +277,10 @@ def test_aliases_are_the_same_objects() -> None:
 
 def files() -> dict[str, str]:
     """Every text file that git knows or would take."""
-    command = ["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"]
-    listed = subprocess.run(
-        command, cwd=ROOT, capture_output=True, check=True, text=True
-    ).stdout.split("\0")
-    paths = [ROOT / name for name in listed if name]
     found = {
-        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-        for path in paths
-        if path.is_file() and path.suffix not in {".inv", ".png"}
+        name: read(name)
+        for name in RELEASE.listed_by_git()
+        if Path(name).suffix not in {".inv", ".png"}
     }
     assert "pyproject.toml" in found
     return found
@@ -319,7 +322,7 @@ def test_the_book_leaves_the_environments_out() -> None:
     """Else the packages' own pages are read, and their warnings fail it."""
     config = yaml.safe_load(read("_config.yml"))
     names = set(re.findall(r"\.venv[\w-]*", read("Makefile")))
-    assert names == {".venv", ".venv-bench"}
+    assert names == {".venv", ".venv-bench", ".venv-release"}
     for name in names:
         page = f"{name}/lib/some/page.md"
         for path in (name, page):

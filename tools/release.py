@@ -25,7 +25,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -259,8 +258,6 @@ def main() -> None:
     ).stdout
     if changed:
         raise ReleaseError(f"commit first, for these differ:\n{changed}")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    name = project["project"]["name"]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder).resolve()
         wheel, sdist = build_twice(work)
@@ -268,8 +265,7 @@ def main() -> None:
         run(
             [sys.executable, "-m", "twine", "check", "--strict", wheel, sdist]
         )
-        version = wheel.name.split("-")[1]
-        sbom = work / "sbom" / f"{name}-{version}.cdx.json"
+        sbom = work / "sbom" / "packtutor.cdx.json"
         test_alone(wheel, work, sbom)
         for target, files in ((DIST, [wheel, sdist]), (SBOM, [sbom])):
             shutil.rmtree(target, ignore_errors=True)
