@@ -346,6 +346,7 @@ def test_one_module_sets_how_precise_a_gpu_is() -> None:
         and setting.search(path.read_text(encoding="utf-8"))
     }
     tests = {
-        f"tests/{name}.py" for name in ("conftest", "test_device", "test_project")
+        f"tests/{name}.py"
+        for name in ("conftest", "test_device", "test_project")
     }
     assert found - tests == {"packtutor/device.py"}

@@ -34,8 +34,8 @@ DIST = ROOT / "dist"
 SBOM = ROOT / "sbom"
 # What the tests of the package import, apart from it.
 TESTED_WITH = ["hypothesis", "numpy", "pytest"]
-# Two machines: the folder, the umask, the files' age and the surroundings. None
-# of it may leave a trace. git holds who may execute a file, so that may.
+# Two machines: the folder, the umask, the files' age and the surroundings.
+# None of it may leave a trace. Who may execute a file may: git holds it.
 MACHINES: list[tuple[str, int, float, dict[str, str]]] = [
     ("a", 0o022, 1.5e9, {"TZ": "UTC", "PYTHONHASHSEED": "1"}),
     ("b/c d", 0o077, 1.7e9, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "2"}),
@@ -113,6 +113,7 @@ def build_twice(work: Path) -> tuple[Path, Path]:
 
 
 def hash_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -244,6 +245,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> None:
+    """Run a command; raise a ReleaseError if it fails."""
     print("$", *(Path(part).name for part in command[:4]), "...", flush=True)
     done = subprocess.run(command, cwd=cwd, env=env, check=False)  # noqa: S603
     if done.returncode:
@@ -262,9 +264,7 @@ def main() -> None:
         work = Path(folder).resolve()
         wheel, sdist = build_twice(work)
         check_contents(wheel, sdist)
-        run(
-            [sys.executable, "-m", "twine", "check", "--strict", wheel, sdist]
-        )
+        run([sys.executable, "-m", "twine", "check", "--strict", wheel, sdist])
         sbom = work / "sbom" / "packtutor.cdx.json"
         test_alone(wheel, work, sbom)
         for target, files in ((DIST, [wheel, sdist]), (SBOM, [sbom])):
