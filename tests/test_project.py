@@ -91,6 +91,25 @@ def test_oldest_versions_are_the_lower_bounds() -> None:
         assert Version(bound.version) == Version(oldest[name]), name
 
 
+def test_ci_runs_every_python_and_both_ends_of_the_oldest_set() -> None:
+    classifiers = "\n".join(PYPROJECT["project"]["classifiers"])
+    pythons = re.findall(r"Python :: (3\.\d+)", classifiers)
+    assert PYPROJECT["project"]["requires-python"] == f">={pythons[0]}"
+    job = jobs(ROOT / ".github" / "workflows" / "ci.yml")["test"]
+    matrix = job["strategy"]["matrix"]
+    assert set(matrix) == {"os", "python", "constraints", "exclude"}
+    assert matrix["python"] == pythons
+    oldest = "constraints-oldest.txt"
+    assert matrix["constraints"] == ["constraints.txt", oldest]
+    assert matrix["exclude"] == [
+        {"python": python, "constraints": oldest} for python in pythons[1:-1]
+    ]
+    # pip then refuses a version of it that has no wheel for this Python.
+    assert job["env"]["PIP_ONLY_BINARY"] == (
+        f"${{{{ matrix.constraints == '{oldest}' && ':all:' || '' }}}}"
+    )
+
+
 def test_conda_environment_has_the_same_dependencies() -> None:
     entries = yaml.safe_load(read("environment.yml"))["dependencies"]
     (with_pip,) = [e["pip"] for e in entries if isinstance(e, dict)]

@@ -13,6 +13,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -170,6 +171,39 @@ def test_the_tools_import_what_their_pins_install(
     shared = set(known) & set(exact)
     assert "hatchling" in shared
     assert {n: known[n] for n in shared} == {n: exact[n] for n in shared}
+
+
+def sbom() -> dict[str, Any]:
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": "urn:uuid:0",
+        "metadata": {"component": {"bom-ref": "root"}},
+        "components": [
+            {"bom-ref": "a", "name": "torch"},
+            {"bom-ref": "b", "name": "sympy"},
+        ],
+        "dependencies": [
+            {"ref": "root", "dependsOn": ["a"]},
+            {"ref": "a", "dependsOn": ["b"]},
+            {"ref": "b"},
+        ],
+    }
+
+
+def test_an_sbom_that_says_too_little_is_refused(release: ModuleType) -> None:
+    release.check_sbom(sbom())
+    for field in ("bomFormat", "serialNumber", "specVersion"):
+        with pytest.raises(release.ReleaseError, match=f"has no {field}"):
+            release.check_sbom({**sbom(), field: ""})
+    more = sbom()
+    more["dependencies"][0]["dependsOn"].append("b")
+    with pytest.raises(release.ReleaseError, match=r"\['sympy', 'torch'\]"):
+        release.check_sbom(more)
+    told = sbom()
+    told["components"][0]["url"] = "file:///a/b"
+    with pytest.raises(release.ReleaseError, match="a file of this machine"):
+        release.check_sbom(told)
 
 
 # --- publish.yml ----------------------------------------------------------

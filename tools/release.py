@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
@@ -192,7 +194,7 @@ def test_alone(wheel: Path, work: Path, sbom: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--python", python]
     install = [*pip, "install", "-q", "-c", ROOT / "constraints.txt"]
     run([*install, wheel])
-    write_sbom(python, sbom)
+    write_sbom(python, sbom, version=wheel.name.split("-")[1])
     run([*install, f"{wheel}[figures]", *TESTED_WITH])
     run([*pip, "check"])
     shutil.copytree(
@@ -226,7 +228,7 @@ def test_alone(wheel: Path, work: Path, sbom: Path) -> None:
     )
 
 
-def write_sbom(python: Path, to: Path) -> None:
+def write_sbom(python: Path, to: Path, *, version: str) -> None:
     """List the package and what is installed beside it, as CycloneDX."""
     to.parent.mkdir(parents=True, exist_ok=True)
     run(
@@ -237,6 +239,31 @@ def write_sbom(python: Path, to: Path) -> None:
             *("--output-file", to),
         ]
     )
+    listed = json.loads(to.read_text(encoding="utf-8"))
+    # pyproject.toml leaves the version to the package.
+    listed["metadata"]["component"]["version"] = version
+    check_sbom(listed)
+    text = json.dumps(listed, indent=1, ensure_ascii=False)
+    to.write_text(f"{text}\n", encoding="utf-8")
+
+
+def check_sbom(listed: dict[str, Any]) -> None:
+    """Refuse an SBOM that says too little, or where it was made."""
+    # Else it cannot be attested: actions/attest looks for these.
+    for field in ("bomFormat", "serialNumber", "specVersion"):
+        if not listed.get(field):
+            raise ReleaseError(f"the SBOM has no {field}")
+    root = listed["metadata"]["component"]["bom-ref"]
+    names = {part["bom-ref"]: part["name"] for part in listed["components"]}
+    (needed,) = (
+        {names[ref] for ref in entry.get("dependsOn", [])}
+        for entry in listed["dependencies"]
+        if entry["ref"] == root
+    )
+    if needed != {"torch"}:
+        raise ReleaseError(f"by the SBOM the package needs {sorted(needed)}")
+    if "file://" in json.dumps(listed):
+        raise ReleaseError("the SBOM names a file of this machine")
 
 
 def run(
