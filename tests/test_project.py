@@ -6,7 +6,6 @@ import fnmatch
 import functools
 import importlib.util
 import re
-import subprocess
 import tomllib
 import zlib
 from pathlib import Path
@@ -42,6 +41,7 @@ def load(path: Path) -> ModuleType:
 
 PYPROJECT = tomllib.loads(read("pyproject.toml"))
 INVENTORY = load(ROOT / "tools" / "inventory.py")
+RELEASE = load(ROOT / "tools" / "release.py")
 
 
 def requirements() -> dict[str, Requirement]:
@@ -91,6 +91,25 @@ def test_oldest_versions_are_the_lower_bounds() -> None:
         assert Version(bound.version) == Version(oldest[name]), name
 
 
+def test_ci_runs_every_python_and_both_ends_of_the_oldest_set() -> None:
+    classifiers = "\n".join(PYPROJECT["project"]["classifiers"])
+    pythons = re.findall(r"Python :: (3\.\d+)", classifiers)
+    assert PYPROJECT["project"]["requires-python"] == f">={pythons[0]}"
+    job = jobs(ROOT / ".github" / "workflows" / "ci.yml")["test"]
+    matrix = job["strategy"]["matrix"]
+    assert set(matrix) == {"os", "python", "constraints", "exclude"}
+    assert matrix["python"] == pythons
+    oldest = "constraints-oldest.txt"
+    assert matrix["constraints"] == ["constraints.txt", oldest]
+    assert matrix["exclude"] == [
+        {"python": python, "constraints": oldest} for python in pythons[1:-1]
+    ]
+    # pip then refuses a version of it that has no wheel for this Python.
+    assert job["env"]["PIP_ONLY_BINARY"] == (
+        f"${{{{ matrix.constraints == '{oldest}' && ':all:' || '' }}}}"
+    )
+
+
 def test_conda_environment_has_the_same_dependencies() -> None:
     entries = yaml.safe_load(read("environment.yml"))["dependencies"]
     (with_pip,) = [e["pip"] for e in entries if isinstance(e, dict)]
@@ -121,11 +140,12 @@ def commands_of_make() -> list[str]:
     plain = [
         line.replace('"$(PY)"', "python")
         .replace(".venv/bin/", "")
+        .replace(".venv-release/bin/", "")
         .replace("$(CHAPTER)", "03")
         for line in recipes
-        if line.startswith(('"$(PY)"', ".venv/bin/"))
+        if line.startswith(('"$(PY)"', ".venv/bin/", ".venv-release/bin/"))
     ]
-    assert len(plain) >= 8
+    assert len(plain) >= 10
     return plain
 
 
@@ -170,6 +190,7 @@ each_workflow = pytest.mark.parametrize(
 
 def test_workflows_are_there() -> None:
     assert [path.stem for path in WORKFLOWS] == [
+        "audit",
         "ci",
         "gpu",
         "links",
@@ -199,11 +220,17 @@ def test_workflows_get_no_more_than_they_need(path: Path) -> None:
     assert yaml.safe_load(text)["permissions"] == {}
     assert "secrets." not in text
     assert "pull_request_target" not in text
-    for job in jobs(path).values():
+    for name, job in jobs(path).items():
         assert job["timeout-minutes"] <= 60
-        assert "contents" not in job["permissions"] or (
-            job["permissions"]["contents"] == "read"
-        )
+        rights = job["permissions"]
+        if rights.get("contents", "read") != "read":
+            # To make a release. It runs nothing that comes from the repository
+            # and has no other right.
+            assert (path.stem, name) == ("publish", "publish-release")
+            assert rights == {"contents": "write"}
+            *downloads, last = job["steps"]
+            assert all("download" in step["uses"] for step in downloads)
+            assert last["run"].startswith("gh release create ")
 
 
 def test_gpu_runs_only_what_was_read() -> None:
@@ -269,15 +296,10 @@ def test_aliases_are_the_same_objects() -> None:
 
 def files() -> dict[str, str]:
     """Every text file that git knows or would take."""
-    command = ["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"]
-    listed = subprocess.run(
-        command, cwd=ROOT, capture_output=True, check=True, text=True
-    ).stdout.split("\0")
-    paths = [ROOT / name for name in listed if name]
     found = {
-        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-        for path in paths
-        if path.is_file() and path.suffix not in {".inv", ".png"}
+        name: read(name)
+        for name in RELEASE.listed_by_git()
+        if Path(name).suffix not in {".inv", ".png"}
     }
     assert "pyproject.toml" in found
     return found
@@ -319,7 +341,7 @@ def test_the_book_leaves_the_environments_out() -> None:
     """Else the packages' own pages are read, and their warnings fail it."""
     config = yaml.safe_load(read("_config.yml"))
     names = set(re.findall(r"\.venv[\w-]*", read("Makefile")))
-    assert names == {".venv", ".venv-bench"}
+    assert names == {".venv", ".venv-bench", ".venv-release"}
     for name in names:
         page = f"{name}/lib/some/page.md"
         for path in (name, page):
@@ -327,3 +349,23 @@ def test_the_book_leaves_the_environments_out() -> None:
                 fnmatch.fnmatch(path, pattern)
                 for pattern in config["exclude_patterns"]
             )
+
+
+def test_one_module_sets_how_precise_a_gpu_is() -> None:
+    """But for the fixture that puts back what it found, and its tests."""
+    setting = re.compile(
+        r"allow_tf32\s*=|fp32_precision\s*=(?!=)|set_float32_matmul_precision"
+        r"|cudnn\.(benchmark|deterministic)\s*=(?!=)"
+    )
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("packtutor", "benchmarks", "book", "tests", "tools")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".ipynb")
+        and setting.search(path.read_text(encoding="utf-8"))
+    }
+    tests = {
+        f"tests/{name}.py"
+        for name in ("conftest", "test_device", "test_project")
+    }
+    assert found - tests == {"packtutor/device.py"}

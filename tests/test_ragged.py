@@ -1,6 +1,7 @@
 """Ragged: the batch, and its ways to the other layouts and back."""
 
 import copy
+import copyreg
 import dataclasses
 import io
 import itertools
@@ -716,6 +717,32 @@ def test_a_batch_can_be_stored(sizes, device):
     torch.save({"batch": batch}, file)
     file.seek(0)
     assert_twins(torch.load(file, weights_only=True)["batch"], batch)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ([torch.zeros(2), torch.tensor([5, -3])], "lengths"),
+        ([torch.zeros(2), [5]], "add up to 5"),
+        ([torch.zeros(2), [2.0]], "lengths"),
+        (["zeros", [2]], "values"),
+        ({"values": torch.zeros(2), "lengths": [5]}, "values"),
+    ],
+)
+def test_a_forged_file_goes_through_the_checks(state, text):
+    """Pickle can make an object without calling its class."""
+
+    class Forged:
+        __class__ = Ragged  # as pickle demands of what it makes by __newobj__
+
+        def __reduce_ex__(self, protocol):
+            return copyreg.__newobj__, (Ragged,), state
+
+    file = io.BytesIO()
+    torch.save(Forged(), file)
+    file.seek(0)
+    with pytest.raises((TypeError, ValueError), match=text):
+        torch.load(file, weights_only=True)
 
 
 def test_a_stored_batch_can_come_back_elsewhere(batch, device):

@@ -55,6 +55,24 @@ def metas(text: str) -> dict[str, str]:
     return {name: unescape(content) for name, content in found}
 
 
+def test_pages_hold_nothing_active_but_the_two_figures(site: Path) -> None:
+    """Where a reader's text or a notebook's output could stand."""
+    with_template = set()
+    for path in sorted((site / "book").rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        (article,) = re.findall(r"<article\b.*?</article>", text, re.S)
+        bare = re.sub(r"<template\b.*?</template>", "", article, flags=re.S)
+        if bare != article:
+            with_template.add(path.stem)
+        for part in (article, bare):
+            assert not re.search(r"<(?:script|iframe|object|embed)\b", part)
+            assert not re.search(r"<[^>]*\son\w+\s*=", part), path
+            assert "javascript:" not in part
+        assert not re.search(r"<(?:svg|form|input|button)\b", bare), path
+    explorer, animation = {"index", "03_pack_the_batch"}, {"04_run_an_lstm"}
+    assert with_template == explorer | animation
+
+
 @pytest.fixture(scope="session")
 def addressed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The site, built with made-up addresses."""
