@@ -27,6 +27,7 @@ from examples.task import (
     majority_accuracy,
 )
 from examples.training import Step
+from packtutor._files import write_whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         print(
-            f"train.py: error: {error.filename or 'the checkpoint'} cannot be "
-            f"written: {error.strerror}",
+            f"train.py: error: {error.filename} cannot be written: "
+            f"{error.strerror}",
             file=sys.stderr,
         )
         return 1
@@ -126,9 +127,7 @@ def _write_report(
         "best_epoch": fit.best_epoch,
         "epochs": fit.history,
     }
-    beside = settings.report.with_name(f"{settings.report.name}.partial")
-    beside.write_text(json.dumps(report, indent=1), encoding="utf-8")
-    beside.replace(settings.report)
+    write_whole(settings.report, json.dumps(report, indent=1).encode())
 
 
 @contextlib.contextmanager

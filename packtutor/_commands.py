@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import ModuleType
+
+from packtutor._files import write_whole
 
 
 class InputError(Exception):
@@ -25,16 +26,7 @@ def load_figures(name: str) -> ModuleType:
 
 def write_figure(image: bytes, name: str) -> None:
     """Write the PNG whole, or leave what is there as it is."""
-    path = Path(name)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            with beside.open("xb") as file:
-                file.write(image)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(Path(name), image)
     except OSError as error:
-        raise InputError(
-            f"cannot write {name!r}: {error.strerror or error}"
-        ) from None
+        raise InputError(f"cannot write {name!r}: {error.strerror}") from None

@@ -15,7 +15,7 @@ import torch
 import trainer_runs
 from tolerances import assert_close
 
-from examples import checkpoints, train
+from examples import train
 from examples.batches import make_batches, make_loader
 from examples.checkpoints import (
     CheckpointError,
@@ -476,7 +476,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch, capsys):
     def fail(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoints.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     assert train.main([*arguments, "--resume", "--epochs=2"]) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert path.read_bytes() == before

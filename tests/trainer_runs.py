@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from examples import checkpoints, fitting, training
+from examples import fitting, training
 from examples.task import load_task
 from examples.train import main
 
@@ -38,7 +38,7 @@ def _arrange(moment, count):
     elif moment == "in the validation":
         fitting.evaluate = _inside(fitting.evaluate, due)
     elif moment == "half a checkpoint":
-        checkpoints.os.fsync = partial(_truncate, due)
+        os.fsync = partial(_truncate, due)
     elif moment == "before the old one is replaced":
         Path.replace = _before(Path.replace, due)
     elif moment == "after the old one is replaced":
