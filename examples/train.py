@@ -9,6 +9,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from examples.task import (
     majority_accuracy,
 )
 from examples.training import Step
+from packtutor._commands import leave_output
 from packtutor._files import write_whole
 
 
@@ -39,14 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"train.py: error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
+        if error.filename is None:
+            leave_output()
         print(
-            f"train.py: error: {error.filename} cannot be written: "
-            f"{error.strerror}",
+            f"train.py: error: {error.filename or 'standard output'} cannot "
+            f"be written: {error.strerror}",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print("train.py: interrupted; --resume goes on", file=sys.stderr)
+        hint = "; --resume goes on" if settings.checkpoint else ""
+        print(f"train.py: interrupted{hint}", file=sys.stderr)
         return 130
     return 0
 
@@ -57,12 +62,15 @@ def train(settings: Settings) -> Fit:
     Raises:
         ValueError: If the settings do not fit the task or this machine.
         CheckpointError: If the checkpoint cannot be gone on from.
-        OSError: If a file cannot be written.
+        OSError: If a file or standard output cannot be written.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     with find_place(settings.device) as place:
-        say: Callable[..., None] = print if place.rank == 0 else _say_nothing
+        # Flushed, so that a disk that is full is noticed here.
+        say: Callable[..., None] = (
+            partial(print, flush=True) if place.rank == 0 else _say_nothing
+        )
         task = load_task(
             seed=0, shuffle_labels=settings.control, limit=settings.limit
         )
@@ -78,13 +86,12 @@ def train(settings: Settings) -> Fit:
         say(
             f"{len(task.train):,} paragraphs to learn from, "
             f"{len(task.valid):,} to validate; the most frequent kind is "
-            f"right for {majority:.3f}",
-            flush=True,
+            f"right for {majority:.3f}"
         )
         while not fit.finished:
             with _show_progress(fit, quiet=place.rank > 0) as on_step:
                 epoch = fit.run_epoch(on_step)
-            say(_describe(epoch), flush=True)
+            say(_describe(epoch))
         best = fit.history[fit.best_epoch]
         say(
             f"best: epoch {best['epoch'] + 1}, "

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 
 from packtutor import __version__, tokenize
-from packtutor._commands import InputError, load_figures, write_figure
+from packtutor._commands import (
+    InputError,
+    leave_output,
+    load_figures,
+    write_figure,
+)
 from packtutor._explain import explain_texts
 from packtutor._report import run_report
 from packtutor._terminal import printable
@@ -23,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; those of the process if None.
 
     Shapes:
-        returns: The exit status: 0, or 2 where the arguments or the input
+        returns: The exit status: 0; 1 where standard output cannot be
+            written, as on a full disk; 2 where the arguments or the input
             are at fault.
 
     Raises:
@@ -49,11 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         print(*lines, sep="\n", flush=True)
     except BrokenPipeError:
-        # The reader, head for one, has seen enough. Python flushes again at
-        # its end; that must not fail a second time.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        leave_output()  # the reader, head for one, has seen enough
+    except OSError as error:
+        leave_output()
+        print(
+            f"packtutor: cannot write standard output: {error.strerror}",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 

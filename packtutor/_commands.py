@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +12,16 @@ from packtutor._files import write_whole
 
 class InputError(Exception):
     """Something that the user can put right: one line, no traceback."""
+
+
+def leave_output() -> None:
+    """Give standard output up: what it still holds goes nowhere.
+
+    Python flushes it again at its end; that must not fail a second time.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def load_figures(name: str) -> ModuleType:

@@ -1,6 +1,7 @@
 """The command line: the whole output for the documents, and every refusal."""
 
 import contextlib
+import errno
 import io
 import os
 import runpy
@@ -333,6 +334,26 @@ def test_a_reader_that_has_seen_enough(tmp_path):
             assert __main__.main(["explain", "go"]) == 0
         file.write("nowhere")
     assert (tmp_path / "out").read_text() == ""
+
+
+def test_standard_output_on_a_full_disk(tmp_path, capsys):
+    class Full(io.StringIO):
+        encoding = "utf-8"
+
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def fileno(self):
+            return file.fileno()
+
+    with (tmp_path / "out").open("w", encoding="utf-8") as file:
+        with contextlib.redirect_stdout(Full()):
+            assert __main__.main(["explain", "go"]) == 1
+        file.write("nowhere")
+    assert (tmp_path / "out").read_bytes() == b""
+    assert capsys.readouterr().err == (
+        "packtutor: cannot write standard output: No space left on device\n"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX pipe")

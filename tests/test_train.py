@@ -572,6 +572,36 @@ def test_what_cannot_be_is_said(arguments, text, capsys, monkeypatch):
     assert text in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX pipe")
+def test_output_that_nobody_reads_is_not_the_checkpoint():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "examples/train.py", *TINY],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"train.py: error: standard output cannot be written: Broken pipe\n",
+    )
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_an_interrupt_ends_quietly(tmp_path, capsys, monkeypatch, checkpoint):
+    def interrupt(settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train", interrupt)
+    arguments = [f"--checkpoint={tmp_path / 'run'}"] if checkpoint else []
+    assert train.main(arguments) == 130
+    hint = "; --resume goes on" if checkpoint else ""
+    assert capsys.readouterr().err == f"train.py: interrupted{hint}\n"
+
+
 def test_it_trains_without_tqdm(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
