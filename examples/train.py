@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from examples.checkpoints import CheckpointError
 from examples.fitting import Fit
-from examples.processes import find_place
+from examples.locks import LockedError, hold
+from examples.processes import Place, find_place
 from examples.settings import Settings, read_settings
 from examples.task import (
     bag_of_words_accuracy,
@@ -39,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         train(settings)
     except (ValueError, CheckpointError) as error:
         print(f"train.py: error: {error}", file=sys.stderr)
+        return 2
+    except LockedError as error:
+        print(
+            f"train.py: error: {settings.checkpoint} is in use by {error}: "
+            f"wait for its end, or choose another --checkpoint",
+            file=sys.stderr,
+        )
         return 2
     except OSError as error:
         if error.filename is None:
@@ -62,11 +70,15 @@ def train(settings: Settings) -> Fit:
     Raises:
         ValueError: If the settings do not fit the task or this machine.
         CheckpointError: If the checkpoint cannot be gone on from.
+        LockedError: If another run has the checkpoint.
         OSError: If a file or standard output cannot be written.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    with find_place(settings.device) as place:
+    with (
+        find_place(settings.device) as place,
+        _keep_others_out(settings, place),
+    ):
         # Flushed, so that a disk that is full is noticed here.
         say: Callable[..., None] = (
             partial(print, flush=True) if place.rank == 0 else _say_nothing
@@ -105,6 +117,20 @@ def train(settings: Settings) -> Fit:
             say(f"a bag of words: {baselines['bag_of_words_accuracy']:.4f}")
             _write_report(settings, fit, baselines)
     return fit
+
+
+@contextlib.contextmanager
+def _keep_others_out(settings: Settings, place: Place) -> Iterator[None]:
+    """Have the checkpoint to this run: two would write over each other."""
+    path = settings.checkpoint
+    if path is None or place.rank:
+        yield
+        return
+    with hold(path.with_name(f"{path.name}.lock")):
+        # Another run may have written it since the arguments were read.
+        if path.exists() and not settings.resume:
+            raise CheckpointError(f"{path} exists: go on with --resume")
+        yield
 
 
 def _describe(epoch: dict[str, Any]) -> str:

@@ -2,18 +2,15 @@
 
 import errno
 import json
-import multiprocessing
 import os
-import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
-import trainer_runs
 from tolerances import assert_close
+from trainer_runs import TINY, assert_equal, outcome
 
 from examples import train
 from examples.batches import make_batches, make_loader
@@ -38,18 +35,6 @@ from examples.training import evaluate, train_epoch
 from packtutor import Paragraph, Ragged, python_help_paragraphs
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = [
-    "--limit=500",
-    "--embedding-size=8",
-    "--hidden-size=8",
-    "--max-cells=400",
-    "--threads=1",
-    "--epochs=4",
-    "--patience=4",
-    "--learning-rate=0.02",  # so that accuracies move
-    "--checkpoint-every=3",
-    "--device=cpu",
-]
 
 
 @pytest.fixture(scope="module")
@@ -271,135 +256,7 @@ def test_the_score_is_over_sequences_not_batches():
     assert cut == pytest.approx(whole, rel=1e-12)
 
 
-# --- killed and resumed ---------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def start():
-    """Start a run in a process of its own; return the process."""
-    kinds = multiprocessing.get_all_start_methods()
-    kind = "forkserver" if "forkserver" in kinds else "spawn"
-    context = multiprocessing.get_context(kind)
-    if kind == "forkserver":
-        context.set_forkserver_preload(["trainer_runs"])
-    paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-
-        def start(arguments, death=None):
-            process = context.Process(
-                target=trainer_runs.run, args=(arguments, death)
-            )
-            process.start()
-            return process
-
-        yield start
-
-
-def end(process):
-    process.join(120)
-    assert process.exitcode == 0
-
-
-def outcome(path):
-    """Return all that a run ends with, but for the time it took."""
-    state = torch.load(path, weights_only=True)
-    for epoch in state["history"]:
-        del epoch["seconds"]
-    return [
-        state[part]
-        for part in (
-            "model",
-            "best_model",
-            "optimiser",
-            "generators",
-            "epoch",
-            "history",
-        )
-    ]
-
-
-def assert_equal(one, other):
-    """Compare nested results bit by bit."""
-    assert type(one) is type(other)
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert list(one) == list(other)
-        assert_equal(list(one.values()), list(other.values()))
-    elif isinstance(one, list):
-        assert len(one) == len(other)
-        for first, second in zip(one, other, strict=True):
-            assert_equal(first, second)
-    else:
-        assert one == other
-
-
-MOMENTS = [
-    ("in a step", 1),
-    ("half a checkpoint", 1),
-    ("in a step", 8),
-    ("in the validation", 1),
-    ("before the old one is replaced", 2),
-    ("after the old one is replaced", 2),
-    ("half a checkpoint", 3),
-    ("in the validation", 1),
-]
-
-
-def test_killed_20_times_it_ends_with_the_same_weights(
-    start, tmp_path, capsys
-):
-    whole, path = tmp_path / "whole", tmp_path / "killed"
-    end(start([*TINY, f"--checkpoint={whole}"]))
-    began = time.perf_counter()
-    end(start([*TINY, f"--checkpoint={tmp_path / 'timed'}"]))
-    duration = time.perf_counter() - began
-    expected = outcome(whole)
-    assert_equal(outcome(tmp_path / "timed"), expected)
-
-    dice = random.Random(0)
-    deaths = [*MOMENTS, *[None] * 12]
-    dice.shuffle(deaths)
-    arguments = [*TINY, f"--checkpoint={path}", "--resume"]
-    places, kills, finished = set(), 0, 0
-    while deaths:
-        process = start(arguments, deaths[-1])
-        if deaths[-1] is None:
-            process.join(dice.uniform(0, duration))
-            process.kill()
-        process.join(120)
-        if process.exitcode == 0:  # at its end before it was killed
-            assert_equal(outcome(path), expected)
-            path.unlink()
-            finished += 1
-            assert finished < 30
-            continue
-        assert process.exitcode != 2
-        deaths.pop()
-        kills += 1
-        if path.exists():
-            state = torch.load(path, weights_only=True)
-            places.add((state["epoch"], len(state["steps"])))
-    end(start(arguments))
-    assert_equal(outcome(path), expected)
-    assert kills == 20
-    assert len(places) > 4
-    print(  # noqa: T201 (pytest -s shows what the dice have met)
-        f"killed {kills} times, ended {finished + 1} times; went on from "
-        f"(epoch, steps) {sorted(places)}"
-    )
-
-
-def test_with_workers_it_ends_with_the_same_weights(start, tmp_path):
-    whole, path = tmp_path / "whole", tmp_path / "killed"
-    end(start([*TINY, "--epochs=2", f"--checkpoint={whole}"]))
-    arguments = [*TINY, "--epochs=2", "--workers=2", f"--checkpoint={path}"]
-    process = start(arguments, ("in a step", 8))
-    process.join(120)
-    assert process.exitcode not in (0, 2)
-    end(start([*arguments, "--resume"]))
-    assert_equal(outcome(path), outcome(whole))
+# --- going on (tests/faults has the kills) --------------------------------
 
 
 def test_a_finished_run_goes_on_with_more_epochs(tmp_path, capsys):
