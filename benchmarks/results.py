@@ -104,7 +104,11 @@ def _git(*arguments: str) -> str:
     command = ["git", *arguments]
     try:
         return subprocess.run(
-            command, cwd=ROOT, capture_output=True, check=True, text=True
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""  # not a git checkout

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -162,7 +164,7 @@ def _explain(arguments: argparse.Namespace) -> list[str]:
     """Return the lines to print; write the figure first if one is wanted."""
     given: list[str] = []
     for argument in arguments.texts:
-        given += _read_lines() if argument == "-" else [argument]
+        given += _read_lines() if argument == "-" else [_as_text(argument)]
     texts = [text for text in given if tokenize(text)]
     if not texts:
         raise InputError("there is no text with a word in it")
@@ -174,6 +176,19 @@ def _explain(arguments: argparse.Namespace) -> list[str]:
     if figure is not None:
         lines += ["", f"The figure is in {printable(figure)}."]
     return lines
+
+
+def _as_text(argument: str) -> str:
+    """Return an argument in UTF-8 as text, whatever the locale is.
+
+    Python hands on a byte that the locale cannot read as a lone surrogate.
+    """
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        with contextlib.suppress(UnicodeError):  # else it is shown escaped
+            return os.fsencode(argument).decode("utf-8")
+    return argument
 
 
 def _read_lines() -> list[str]:

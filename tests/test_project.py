@@ -271,7 +271,7 @@ def files() -> dict[str, str]:
     """Every text file that git knows or would take."""
     command = ["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"]
     listed = subprocess.run(
-        command, cwd=ROOT, capture_output=True, check=True, text=True
+        command, cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
     ).stdout.split("\0")
     paths = [ROOT / name for name in listed if name]
     found = {
