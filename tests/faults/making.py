@@ -136,3 +136,20 @@ def read_only(folder):
         '&& cd "$0" && exec "$@"'
     )
     return [*in_namespace("--mount"), "sh", "-c", script, str(folder)]
+
+
+# --- a checkout of its own ------------------------------------------------
+
+
+def copy_checkout(folder):
+    """Copy what git knows or would take."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("not a git checkout")
+    command = ["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"]
+    names = subprocess.run(
+        command, cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
+    ).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
