@@ -30,7 +30,7 @@ from examples.task import (
 )
 from examples.training import Step
 from packtutor._commands import leave_output
-from packtutor._files import write_whole
+from packtutor._files import check_writable, write_whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,6 +83,8 @@ def train(settings: Settings) -> Fit:
         say: Callable[..., None] = (
             partial(print, flush=True) if place.rank == 0 else _say_nothing
         )
+        if settings.report is not None and not place.rank:
+            check_writable(settings.report)
         task = load_task(
             seed=0, shuffle_labels=settings.control, limit=settings.limit
         )
@@ -90,10 +92,7 @@ def train(settings: Settings) -> Fit:
         saved = settings.checkpoint
         if settings.resume and saved is not None and saved.exists():
             fit.load()
-            say(
-                f"going on from epoch {fit.epoch + 1}, step "
-                f"{len(fit.steps)} of {len(fit)}"
-            )
+            say(_describe_start(fit))
         majority = majority_accuracy(task)
         say(
             f"{len(task.train):,} paragraphs to learn from, "
@@ -131,6 +130,18 @@ def _keep_others_out(settings: Settings, place: Place) -> Iterator[None]:
         if path.exists() and not settings.resume:
             raise CheckpointError(f"{path} exists: go on with --resume")
         yield
+
+
+def _describe_start(fit: Fit) -> str:
+    if fit.finished:
+        return (
+            f"the run has ended after epoch {fit.epoch}: --epochs and "
+            f"--patience leave nothing to train"
+        )
+    return (
+        f"going on from epoch {fit.epoch + 1}, step {len(fit.steps)} of "
+        f"{len(fit)}"
+    )
 
 
 def _describe(epoch: dict[str, Any]) -> str:

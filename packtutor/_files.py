@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 
@@ -33,6 +34,24 @@ def write_whole(path: Path, content: bytes, *, alone: bool = False) -> None:
         target = path.resolve() if path.is_symlink() else path
         own = target.name if alone else f".{secrets.token_hex(8)}"
         _put_in_place(target.with_name(f"{own}.partial"), target, content)
+    except OSError as error:
+        raise OSError(
+            error.errno, error.strerror or str(error), str(path)
+        ) from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise early what ``write_whole`` would raise late, as far as is known.
+
+    Raises:
+        OSError: If no file can be made beside ``path``.
+    """
+    if path.exists() and not path.is_file():
+        return
+    target = path.resolve() if path.is_symlink() else path
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
     except OSError as error:
         raise OSError(
             error.errno, error.strerror or str(error), str(path)

@@ -270,7 +270,10 @@ def test_a_finished_run_goes_on_with_more_epochs(tmp_path, capsys):
     assert "going on from epoch 2, step 0 of" in capsys.readouterr().out
     assert_equal(outcome(paths[0]), outcome(paths[1]))
     assert train.main(arguments) == 0  # nothing is left to do
-    assert "epoch  " not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "the run has ended after epoch 2: --epochs and --patience" in said
+    assert "going on" not in said
+    assert "epoch  " not in said
 
 
 def test_it_stops_early(tmp_path):
@@ -317,6 +320,57 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="is damaged or no checkpoint"):
         load_checkpoint(path, {})
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("model", None),
+        ("model", {}),
+        ("epoch", "2"),
+        ("steps", 3),
+        ("history", [1]),
+        ("history", None),
+        ("sampler", {}),
+        ("optimiser", {}),
+        ("generators", [torch.zeros(3)]),
+        ("seconds", "long"),
+    ],
+)
+def test_a_checkpoint_without_its_state_is_refused(
+    tmp_path, part, value, capsys
+):
+    path = tmp_path / "checkpoint"
+    arguments = [*TINY, "--epochs=1", f"--checkpoint={path}"]
+    assert train.main(arguments) == 0
+    state = torch.load(path, weights_only=True)
+    state[part] = value
+    save_checkpoint(path, state)
+    kept = path.read_bytes()
+    assert train.main([*arguments, "--resume"]) == 2
+    assert f"{path} holds no state of this run; " in capsys.readouterr().err
+    assert path.read_bytes() == kept
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_training(
+    tmp_path, capsys, monkeypatch
+):
+    def refuse(**_):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("packtutor._files.tempfile.TemporaryFile", refuse)
+    path = tmp_path / "report.json"
+    assert train.main([*TINY, f"--report={path}"]) == 1
+    said = capsys.readouterr()
+    assert f"{path} cannot be written: Permission denied" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX device file")
+def test_a_checkpoint_is_no_device(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        read_settings(["--checkpoint=/dev/null", "--resume"])
+    assert "/dev/null is no regular file" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
@@ -406,6 +460,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
         ("--checkpoint no/folder", "--checkpoint: there is no folder no"),
         ("--report examples", "--report: examples is a folder"),
         ("--checkpoint README.md", "README.md exists: go on from it with"),
+        ("--checkpoint x.pt --report ./x.pt", "and --report are both x.pt"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, text, capsys, monkeypatch):
@@ -421,6 +476,8 @@ def test_a_wrong_argument_is_named(arguments, text, capsys, monkeypatch):
         ("--device=nowhere", "it must name a device that PyTorch finds"),
         ("--limit=5", "limit is 5; with it the"),
         ("--checkpoint=README.md --resume", "README.md is damaged or no"),
+        ("--device=meta", "a tensor on meta holds no numbers"),
+        ("--hidden-size=2000000000", "--hidden-size 2000000000 cannot be"),
     ],
 )
 def test_what_cannot_be_is_said(arguments, text, capsys, monkeypatch):
