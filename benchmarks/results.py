@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from benchmarks.digest import digest_for
+from packtutor._files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "benchmarks" / "results"
@@ -55,13 +56,15 @@ def about(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def write(folder: Path, name: str, result: dict[str, Any]) -> Path:
-    """Write one result; who reads it never sees half of it."""
+    """Write one result; who reads it never sees half of it.
+
+    Raises:
+        OSError: If it cannot be written; an old result then stands.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     text = json.dumps(rounded(result), indent=1, allow_nan=False)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    write_whole(path, f"{text}\n".encode())
     return path
 
 
@@ -101,7 +104,11 @@ def _git(*arguments: str) -> str:
     command = ["git", *arguments]
     try:
         return subprocess.run(
-            command, cwd=ROOT, capture_output=True, check=True, text=True
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""  # not a git checkout

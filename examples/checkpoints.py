@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -12,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from packtutor._files import write_whole
 
 # What zipfile and torch.load raise on a file that is not what it should be.
 _DAMAGED = (
@@ -35,26 +35,14 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
     A process that is killed leaves the old file or the new one, and a disk
     that is full leaves the old one. What it may leave beside it, the next
-    call overwrites.
+    call overwrites. One process may write it at a time: see ``locks``.
 
     Raises:
         OSError: If it cannot be written; the old file then stands.
     """
     content = io.BytesIO()
     torch.save(state, content)
-    beside = path.with_name(f"{path.name}.partial")
-    try:
-        with beside.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            # Else, after a power cut, the new name may have an empty file.
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    _sync_folder(path.parent)
+    write_whole(path, content.getvalue(), alone=True)
 
 
 def load_checkpoint(path: Path, arguments: Mapping[str, Any]) -> Any:
@@ -91,15 +79,3 @@ def load_checkpoint(path: Path, arguments: Mapping[str, Any]) -> Any:
                 f"has {value}"
             )
     return state
-
-
-def _sync_folder(folder: Path) -> None:
-    """See to it that the new name survives a power cut, where that can be."""
-    if os.name == "nt":
-        return  # a folder cannot be opened there
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,7 +11,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from examples.batches import make_batches, make_loader
-from examples.checkpoints import load_checkpoint, save_checkpoint
+from examples.checkpoints import (
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from examples.model import Classifier
 from examples.processes import Place, gather
 from examples.settings import Settings, identify
@@ -21,6 +25,15 @@ from packtutor import BucketBatchSampler
 
 # An evaluation keeps nothing for a backward pass: its batches may be larger.
 _VALID_CELLS = 4
+# What a state raises that has other parts than those that are saved.
+_UNFIT = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class Fit:
@@ -40,14 +53,7 @@ class Fit:
                 f"of processes, which is {place.world}"
             )
         torch.manual_seed(settings.seed)
-        self.network = Classifier(
-            len(task.vocabulary),
-            len(task.kinds),
-            embedding_size=settings.embedding_size,
-            hidden_size=settings.hidden_size,
-            dropout=settings.dropout,
-            strategy=settings.strategy,
-        ).to(place.device, getattr(torch, settings.dtype))
+        self.network = _make_network(settings, task, place.device)
         self._model: nn.Module = self.network
         if place.world > 1:
             self._model = DistributedDataParallel(self.network)
@@ -195,17 +201,29 @@ class Fit:
         Raises:
             CheckpointError: If that cannot be done.
         """
-        if self.settings.checkpoint is None:
+        path = self.settings.checkpoint
+        if path is None:
             raise ValueError("there is no checkpoint to go on from")
-        state = load_checkpoint(self.settings.checkpoint, self._arguments)
+        state = load_checkpoint(path, self._arguments)
+        try:
+            self._restore(state)
+        except _UNFIT as error:
+            raise CheckpointError(
+                f"{path} holds no state of this run; remove it to start anew "
+                f"({type(error).__name__}: {_first_line(error)})"
+            ) from None
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["model"])
         self.best = state["best_model"]
         self._optimiser.load_state_dict(state["optimiser"])
         self._scaler.load_state_dict(state["scaler"])
         self._sampler.load_state_dict(state["sampler"])
-        self.epoch, self.steps = state["epoch"], state["steps"]
-        self.history = state["history"]
-        self._seconds = state["seconds"]
+        self.epoch, self.steps = state["epoch"], list(state["steps"])
+        self.history = list(state["history"])
+        self._seconds = float(state["seconds"])
+        if self.epoch != len(self.history) or self.best_epoch >= self.epoch:
+            raise ValueError("its epochs are not those of its history")
         # On another number of processes it is another run from here on.
         if len(state["generators"]) == self.place.world:
             torch.set_rng_state(state["generators"][self.place.rank])
@@ -217,3 +235,29 @@ class Fit:
             torch.cuda.set_rng_state(
                 on_gpu[self.place.rank], self.place.device
             )
+
+
+def _make_network(
+    settings: Settings, task: Task, device: torch.device
+) -> Classifier:
+    """Return the network; raise ValueError where no memory can hold it."""
+    try:
+        network = Classifier(
+            len(task.vocabulary),
+            len(task.kinds),
+            embedding_size=settings.embedding_size,
+            hidden_size=settings.hidden_size,
+            dropout=settings.dropout,
+            strategy=settings.strategy,
+        )
+        return network.to(device, getattr(torch, settings.dtype))
+    except RuntimeError as error:
+        raise ValueError(
+            f"a network of --embedding-size {settings.embedding_size} and "
+            f"--hidden-size {settings.hidden_size} cannot be made on "
+            f"{device}: {_first_line(error)}"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

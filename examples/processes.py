@@ -28,6 +28,8 @@ def find_place(device: str | None) -> Iterator[Place]:
     Raises:
         ValueError: If there is no such device.
     """
+    if device is not None and device.partition(":")[0] == "meta":
+        raise ValueError("a tensor on meta holds no numbers to train with")
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if "RANK" not in os.environ or "MASTER_ADDR" not in os.environ:
         yield Place(device=pick_device(device))

@@ -71,14 +71,14 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
             parser.error(f"--{name}: there is no folder {path.parent}")
         if path is not None and path.is_dir():
             parser.error(f"--{name}: {path} is a folder")
-    if (
-        settings.checkpoint is not None
-        and settings.checkpoint.exists()
-        and not settings.resume
-    ):
+    saved, report = settings.checkpoint, settings.report
+    if saved is not None and saved.exists() and not saved.is_file():
+        parser.error(f"--checkpoint: {saved} is no regular file")
+    if saved and report and saved.resolve() == report.resolve():
+        parser.error(f"--checkpoint and --report are both {saved}")
+    if saved is not None and saved.exists() and not settings.resume:
         parser.error(
-            f"{settings.checkpoint} exists: go on from it with --resume, or "
-            f"remove it"
+            f"{saved} exists: go on from it with --resume, or remove it"
         )
     return settings
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from examples.checkpoints import CheckpointError
 from examples.fitting import Fit
-from examples.processes import find_place
+from examples.locks import LockedError, hold
+from examples.processes import Place, find_place
 from examples.settings import Settings, read_settings
 from examples.task import (
     bag_of_words_accuracy,
@@ -27,6 +29,8 @@ from examples.task import (
     majority_accuracy,
 )
 from examples.training import Step
+from packtutor._commands import leave_output
+from packtutor._files import check_writable, write_whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,15 +41,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, CheckpointError) as error:
         print(f"train.py: error: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
+    except LockedError as error:
         print(
-            f"train.py: error: {error.filename or 'the checkpoint'} cannot be "
-            f"written: {error.strerror}",
+            f"train.py: error: {settings.checkpoint} is in use by {error}: "
+            f"wait for its end, or choose another --checkpoint",
+            file=sys.stderr,
+        )
+        return 2
+    except OSError as error:
+        if error.filename is None:
+            leave_output()
+        print(
+            f"train.py: error: {error.filename or 'standard output'} cannot "
+            f"be written: {error.strerror}",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print("train.py: interrupted; --resume goes on", file=sys.stderr)
+        hint = "; --resume goes on" if settings.checkpoint else ""
+        print(f"train.py: interrupted{hint}", file=sys.stderr)
         return 130
     return 0
 
@@ -56,12 +70,21 @@ def train(settings: Settings) -> Fit:
     Raises:
         ValueError: If the settings do not fit the task or this machine.
         CheckpointError: If the checkpoint cannot be gone on from.
-        OSError: If a file cannot be written.
+        LockedError: If another run has the checkpoint.
+        OSError: If a file or standard output cannot be written.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    with find_place(settings.device) as place:
-        say: Callable[..., None] = print if place.rank == 0 else _say_nothing
+    with (
+        find_place(settings.device) as place,
+        _keep_others_out(settings, place),
+    ):
+        # Flushed, so that a disk that is full is noticed here.
+        say: Callable[..., None] = (
+            partial(print, flush=True) if place.rank == 0 else _say_nothing
+        )
+        if settings.report is not None and not place.rank:
+            check_writable(settings.report)
         task = load_task(
             seed=0, shuffle_labels=settings.control, limit=settings.limit
         )
@@ -69,21 +92,17 @@ def train(settings: Settings) -> Fit:
         saved = settings.checkpoint
         if settings.resume and saved is not None and saved.exists():
             fit.load()
-            say(
-                f"going on from epoch {fit.epoch + 1}, step "
-                f"{len(fit.steps)} of {len(fit)}"
-            )
+            say(_describe_start(fit))
         majority = majority_accuracy(task)
         say(
             f"{len(task.train):,} paragraphs to learn from, "
             f"{len(task.valid):,} to validate; the most frequent kind is "
-            f"right for {majority:.3f}",
-            flush=True,
+            f"right for {majority:.3f}"
         )
         while not fit.finished:
             with _show_progress(fit, quiet=place.rank > 0) as on_step:
                 epoch = fit.run_epoch(on_step)
-            say(_describe(epoch), flush=True)
+            say(_describe(epoch))
         best = fit.history[fit.best_epoch]
         say(
             f"best: epoch {best['epoch'] + 1}, "
@@ -97,6 +116,32 @@ def train(settings: Settings) -> Fit:
             say(f"a bag of words: {baselines['bag_of_words_accuracy']:.4f}")
             _write_report(settings, fit, baselines)
     return fit
+
+
+@contextlib.contextmanager
+def _keep_others_out(settings: Settings, place: Place) -> Iterator[None]:
+    """Have the checkpoint to this run: two would write over each other."""
+    path = settings.checkpoint
+    if path is None or place.rank:
+        yield
+        return
+    with hold(path.with_name(f"{path.name}.lock")):
+        # Another run may have written it since the arguments were read.
+        if path.exists() and not settings.resume:
+            raise CheckpointError(f"{path} exists: go on with --resume")
+        yield
+
+
+def _describe_start(fit: Fit) -> str:
+    if fit.finished:
+        return (
+            f"the run has ended after epoch {fit.epoch}: --epochs and "
+            f"--patience leave nothing to train"
+        )
+    return (
+        f"going on from epoch {fit.epoch + 1}, step {len(fit.steps)} of "
+        f"{len(fit)}"
+    )
 
 
 def _describe(epoch: dict[str, Any]) -> str:
@@ -126,9 +171,7 @@ def _write_report(
         "best_epoch": fit.best_epoch,
         "epochs": fit.history,
     }
-    beside = settings.report.with_name(f"{settings.report.name}.partial")
-    beside.write_text(json.dumps(report, indent=1), encoding="utf-8")
-    beside.replace(settings.report)
+    write_whole(settings.report, json.dumps(report, indent=1).encode())
 
 
 @contextlib.contextmanager

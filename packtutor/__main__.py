@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import shutil
@@ -10,7 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from packtutor import __version__, tokenize
-from packtutor._commands import InputError, load_figures, write_figure
+from packtutor._commands import (
+    InputError,
+    leave_output,
+    load_figures,
+    write_figure,
+)
 from packtutor._explain import explain_texts
 from packtutor._report import run_report
 from packtutor._terminal import printable
@@ -23,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; those of the process if None.
 
     Shapes:
-        returns: The exit status: 0, or 2 where the arguments or the input
+        returns: The exit status: 0; 1 where standard output cannot be
+            written, as on a full disk; 2 where the arguments or the input
             are at fault.
 
     Raises:
@@ -49,11 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         print(*lines, sep="\n", flush=True)
     except BrokenPipeError:
-        # The reader, head for one, has seen enough. Python flushes again at
-        # its end; that must not fail a second time.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        leave_output()  # the reader, head for one, has seen enough
+    except OSError as error:
+        leave_output()
+        print(
+            f"packtutor: cannot write standard output: {error.strerror}",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 
@@ -154,7 +164,7 @@ def _explain(arguments: argparse.Namespace) -> list[str]:
     """Return the lines to print; write the figure first if one is wanted."""
     given: list[str] = []
     for argument in arguments.texts:
-        given += _read_lines() if argument == "-" else [argument]
+        given += _read_lines() if argument == "-" else [_as_text(argument)]
     texts = [text for text in given if tokenize(text)]
     if not texts:
         raise InputError("there is no text with a word in it")
@@ -166,6 +176,19 @@ def _explain(arguments: argparse.Namespace) -> list[str]:
     if figure is not None:
         lines += ["", f"The figure is in {printable(figure)}."]
     return lines
+
+
+def _as_text(argument: str) -> str:
+    """Return an argument in UTF-8 as text, whatever the locale is.
+
+    Python hands on a byte that the locale cannot read as a lone surrogate.
+    """
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        with contextlib.suppress(UnicodeError):  # else it is shown escaped
+            return os.fsencode(argument).decode("utf-8")
+    return argument
 
 
 def _read_lines() -> list[str]:

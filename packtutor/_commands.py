@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
+
+from packtutor._files import write_whole
 
 
 class InputError(Exception):
     """Something that the user can put right: one line, no traceback."""
+
+
+def leave_output() -> None:
+    """Give standard output up: what it still holds goes nowhere.
+
+    Python flushes it again at its end; that must not fail a second time.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def load_figures(name: str) -> ModuleType:
@@ -25,16 +38,7 @@ def load_figures(name: str) -> ModuleType:
 
 def write_figure(image: bytes, name: str) -> None:
     """Write the PNG whole, or leave what is there as it is."""
-    path = Path(name)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            with beside.open("xb") as file:
-                file.write(image)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(Path(name), image)
     except OSError as error:
-        raise InputError(
-            f"cannot write {name!r}: {error.strerror or error}"
-        ) from None
+        raise InputError(f"cannot write {name!r}: {error.strerror}") from None

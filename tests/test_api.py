@@ -289,7 +289,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules}
     run = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert run.stderr == ""
@@ -313,7 +313,7 @@ def test_figures_stay_out_of_the_package():
     )
     for path in folder.glob("*.py"):
         if path.name not in (*drawing, "__main__.py"):
-            text = path.read_text()
+            text = path.read_text("utf-8")
             assert not re.search(
                 r"^\s*(import|from) (numpy|matplotlib)", text, re.M
             )

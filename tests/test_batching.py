@@ -636,7 +636,7 @@ def test_two_real_processes_share_an_epoch(tmp_path):
         subprocess.Popen(
             [sys.executable, "-c", GROUP, store, str(rank)],
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         for rank in range(2)
     ]

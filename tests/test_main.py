@@ -1,6 +1,7 @@
 """The command line: the whole output for the documents, and every refusal."""
 
 import contextlib
+import errno
 import io
 import os
 import runpy
@@ -57,7 +58,7 @@ def run(*arguments, stdin=b"", columns=80, encoding="utf-8"):
         io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
         for _ in range(2)
     ]
-    source = io.TextIOWrapper(io.BytesIO(stdin))
+    source = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
     with (
         mock.patch.dict(os.environ, {"COLUMNS": str(columns)}),
         mock.patch.object(sys, "stdin", source),
@@ -112,7 +113,7 @@ def test_the_process_writes_the_same():
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,
-        text=True,
+        encoding="utf-8",
     )
     assert (done.stdout, done.stderr) == (EXPLAINED, "")
 
@@ -239,6 +240,15 @@ def test_there_must_be_a_word():
     assert refuse("-") == message
 
 
+def test_a_text_in_utf8_where_the_locale_is_ascii(monkeypatch):
+    # What os.fsencode does there.
+    monkeypatch.setattr(
+        os, "fsencode", lambda text: text.encode("ascii", "surrogateescape")
+    )
+    typed = "naïve سلام".encode().decode("ascii", "surrogateescape")
+    assert explain(typed) == explain("naïve سلام")
+
+
 def test_standard_input_must_be_utf8():
     assert refuse("-", stdin=b"go\nna\xefve\n") == (
         "packtutor: standard input is not UTF-8: line 2 holds the byte 0xef\n"
@@ -267,7 +277,7 @@ def test_an_interrupt_ends_quietly():
 
 def test_the_figure_is_written_whole(tmp_path):
     target = tmp_path / "batch.PNG"
-    target.write_text("old")
+    target.write_text("old", "utf-8")
     output = explain(*DOCS, "--figure", str(target))
     assert output == EXPLAINED + f"\nThe figure is in {target}.\n"
     image = target.read_bytes()
@@ -328,11 +338,31 @@ def test_a_reader_that_has_seen_enough(tmp_path):
         def fileno(self):
             return file.fileno()
 
-    with (tmp_path / "out").open("w") as file:
+    with (tmp_path / "out").open("w", encoding="utf-8") as file:
         with contextlib.redirect_stdout(Closed()):
             assert __main__.main(["explain", "go"]) == 0
         file.write("nowhere")
-    assert (tmp_path / "out").read_text() == ""
+    assert (tmp_path / "out").read_bytes() == b""
+
+
+def test_standard_output_on_a_full_disk(tmp_path, capsys):
+    class Full(io.StringIO):
+        encoding = "utf-8"
+
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def fileno(self):
+            return file.fileno()
+
+    with (tmp_path / "out").open("w", encoding="utf-8") as file:
+        with contextlib.redirect_stdout(Full()):
+            assert __main__.main(["explain", "go"]) == 1
+        file.write("nowhere")
+    assert (tmp_path / "out").read_bytes() == b""
+    assert capsys.readouterr().err == (
+        "packtutor: cannot write standard output: No space left on device\n"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX pipe")

@@ -337,7 +337,9 @@ def _on_the_cpu(monkeypatch):
 def run(*arguments, stdin=b"", errors=None):
     output, errors = io.StringIO(), errors or io.StringIO()
     with (
-        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
+        mock.patch.object(
+            sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
+        ),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(errors),
     ):

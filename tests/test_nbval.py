@@ -57,7 +57,7 @@ def test_nbval_finds_one_changed_digit_in_each_notebook(
         *("-c", str(ROOT / "pyproject.toml"), f"--rootdir={tmp_path}"),
     ]
     run = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False
+        command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
     assert run.returncode == 1, run.stdout + run.stderr
 

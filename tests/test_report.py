@@ -666,7 +666,7 @@ class Terminal(io.StringIO):
 def run(*arguments, stdin=b"", columns=80, errors=None):
     """Run the command; return its status, output and errors."""
     output, errors = io.StringIO(), errors or io.StringIO()
-    source = io.TextIOWrapper(io.BytesIO(stdin))
+    source = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
     with (
         mock.patch.dict(os.environ, {"COLUMNS": str(columns)}),
         mock.patch.object(sys, "stdin", source),
@@ -701,7 +701,7 @@ def test_the_three_documents():
 
 def test_a_file_of_this_name(tmp_path):
     path = tmp_path / "a-b\x1b.txt"
-    path.write_text("on your mark\nget set\ngo\n")
+    path.write_text("on your mark\nget set\ngo\n", "utf-8")
     title = report(path, *SMALL).partition("\n  mean")[0]
     assert " ".join(title.split()) == (
         f"{tmp_path / 'a-b'}\\x1b.txt: 3 sequences, 6 tokens"
@@ -748,7 +748,7 @@ def test_numbers_for_a_program():
 
 def test_the_figure_is_written_whole(tmp_path):
     target = tmp_path / "report.png"
-    target.write_text("old")
+    target.write_text("old", "utf-8")
     path = REPORTS / "batch.txt"
     output = report(path, "--figure", target, columns=500)
     assert output == report(path, columns=500) + (
@@ -839,7 +839,7 @@ def test_a_bar_for_a_pipe_on_a_terminal(tmp_path):
     reading, writing = os.pipe()
     os.write(writing, b"go\nget set\n")
     os.close(writing)
-    with os.fdopen(reading) as source:
+    with os.fdopen(reading, encoding="utf-8") as source:
         terminal = Terminal()
         with (
             mock.patch.object(sys, "stdin", source),

@@ -279,7 +279,7 @@ def test_reading_a_module_does_not_import_it():
     run = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     # Finding a module imports the package that it is in.

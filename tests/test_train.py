@@ -2,20 +2,17 @@
 
 import errno
 import json
-import multiprocessing
 import os
-import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
-import trainer_runs
 from tolerances import assert_close
+from trainer_runs import TINY, assert_equal, outcome
 
-from examples import checkpoints, train
+from examples import train
 from examples.batches import make_batches, make_loader
 from examples.checkpoints import (
     CheckpointError,
@@ -38,18 +35,6 @@ from examples.training import evaluate, train_epoch
 from packtutor import Paragraph, Ragged, python_help_paragraphs
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = [
-    "--limit=500",
-    "--embedding-size=8",
-    "--hidden-size=8",
-    "--max-cells=400",
-    "--threads=1",
-    "--epochs=4",
-    "--patience=4",
-    "--learning-rate=0.02",  # so that accuracies move
-    "--checkpoint-every=3",
-    "--device=cpu",
-]
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +105,9 @@ def test_the_split_does_not_depend_on_the_seed_of_hashes():
         subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": seed},
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONUTF8": "1"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
         ).stdout
         for seed in ("1", "2")
@@ -271,135 +256,7 @@ def test_the_score_is_over_sequences_not_batches():
     assert cut == pytest.approx(whole, rel=1e-12)
 
 
-# --- killed and resumed ---------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def start():
-    """Start a run in a process of its own; return the process."""
-    kinds = multiprocessing.get_all_start_methods()
-    kind = "forkserver" if "forkserver" in kinds else "spawn"
-    context = multiprocessing.get_context(kind)
-    if kind == "forkserver":
-        context.set_forkserver_preload(["trainer_runs"])
-    paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-
-        def start(arguments, death=None):
-            process = context.Process(
-                target=trainer_runs.run, args=(arguments, death)
-            )
-            process.start()
-            return process
-
-        yield start
-
-
-def end(process):
-    process.join(120)
-    assert process.exitcode == 0
-
-
-def outcome(path):
-    """Return all that a run ends with, but for the time it took."""
-    state = torch.load(path, weights_only=True)
-    for epoch in state["history"]:
-        del epoch["seconds"]
-    return [
-        state[part]
-        for part in (
-            "model",
-            "best_model",
-            "optimiser",
-            "generators",
-            "epoch",
-            "history",
-        )
-    ]
-
-
-def assert_equal(one, other):
-    """Compare nested results bit by bit."""
-    assert type(one) is type(other)
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert list(one) == list(other)
-        assert_equal(list(one.values()), list(other.values()))
-    elif isinstance(one, list):
-        assert len(one) == len(other)
-        for first, second in zip(one, other, strict=True):
-            assert_equal(first, second)
-    else:
-        assert one == other
-
-
-MOMENTS = [
-    ("in a step", 1),
-    ("half a checkpoint", 1),
-    ("in a step", 8),
-    ("in the validation", 1),
-    ("before the old one is replaced", 2),
-    ("after the old one is replaced", 2),
-    ("half a checkpoint", 3),
-    ("in the validation", 1),
-]
-
-
-def test_killed_20_times_it_ends_with_the_same_weights(
-    start, tmp_path, capsys
-):
-    whole, path = tmp_path / "whole", tmp_path / "killed"
-    end(start([*TINY, f"--checkpoint={whole}"]))
-    began = time.perf_counter()
-    end(start([*TINY, f"--checkpoint={tmp_path / 'timed'}"]))
-    duration = time.perf_counter() - began
-    expected = outcome(whole)
-    assert_equal(outcome(tmp_path / "timed"), expected)
-
-    dice = random.Random(0)
-    deaths = [*MOMENTS, *[None] * 12]
-    dice.shuffle(deaths)
-    arguments = [*TINY, f"--checkpoint={path}", "--resume"]
-    places, kills, finished = set(), 0, 0
-    while deaths:
-        process = start(arguments, deaths[-1])
-        if deaths[-1] is None:
-            process.join(dice.uniform(0, duration))
-            process.kill()
-        process.join(120)
-        if process.exitcode == 0:  # at its end before it was killed
-            assert_equal(outcome(path), expected)
-            path.unlink()
-            finished += 1
-            assert finished < 30
-            continue
-        assert process.exitcode != 2
-        deaths.pop()
-        kills += 1
-        if path.exists():
-            state = torch.load(path, weights_only=True)
-            places.add((state["epoch"], len(state["steps"])))
-    end(start(arguments))
-    assert_equal(outcome(path), expected)
-    assert kills == 20
-    assert len(places) > 4
-    print(  # noqa: T201 (pytest -s shows what the dice have met)
-        f"killed {kills} times, ended {finished + 1} times; went on from "
-        f"(epoch, steps) {sorted(places)}"
-    )
-
-
-def test_with_workers_it_ends_with_the_same_weights(start, tmp_path):
-    whole, path = tmp_path / "whole", tmp_path / "killed"
-    end(start([*TINY, "--epochs=2", f"--checkpoint={whole}"]))
-    arguments = [*TINY, "--epochs=2", "--workers=2", f"--checkpoint={path}"]
-    process = start(arguments, ("in a step", 8))
-    process.join(120)
-    assert process.exitcode not in (0, 2)
-    end(start([*arguments, "--resume"]))
-    assert_equal(outcome(path), outcome(whole))
+# --- going on (tests/faults has the kills) --------------------------------
 
 
 def test_a_finished_run_goes_on_with_more_epochs(tmp_path, capsys):
@@ -413,7 +270,10 @@ def test_a_finished_run_goes_on_with_more_epochs(tmp_path, capsys):
     assert "going on from epoch 2, step 0 of" in capsys.readouterr().out
     assert_equal(outcome(paths[0]), outcome(paths[1]))
     assert train.main(arguments) == 0  # nothing is left to do
-    assert "epoch  " not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "the run has ended after epoch 2: --epochs and --patience" in said
+    assert "going on" not in said
+    assert "epoch  " not in said
 
 
 def test_it_stops_early(tmp_path):
@@ -462,6 +322,57 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
         load_checkpoint(path, {})
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("model", None),
+        ("model", {}),
+        ("epoch", "2"),
+        ("steps", 3),
+        ("history", [1]),
+        ("history", None),
+        ("sampler", {}),
+        ("optimiser", {}),
+        ("generators", [torch.zeros(3)]),
+        ("seconds", "long"),
+    ],
+)
+def test_a_checkpoint_without_its_state_is_refused(
+    tmp_path, part, value, capsys
+):
+    path = tmp_path / "checkpoint"
+    arguments = [*TINY, "--epochs=1", f"--checkpoint={path}"]
+    assert train.main(arguments) == 0
+    state = torch.load(path, weights_only=True)
+    state[part] = value
+    save_checkpoint(path, state)
+    kept = path.read_bytes()
+    assert train.main([*arguments, "--resume"]) == 2
+    assert f"{path} holds no state of this run; " in capsys.readouterr().err
+    assert path.read_bytes() == kept
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_training(
+    tmp_path, capsys, monkeypatch
+):
+    def refuse(**_):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("packtutor._files.tempfile.TemporaryFile", refuse)
+    path = tmp_path / "report.json"
+    assert train.main([*TINY, f"--report={path}"]) == 1
+    said = capsys.readouterr()
+    assert f"{path} cannot be written: Permission denied" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX device file")
+def test_a_checkpoint_is_no_device(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        read_settings(["--checkpoint=/dev/null", "--resume"])
+    assert "/dev/null is no regular file" in capsys.readouterr().err
+
+
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="cannot be read: No such file"):
         load_checkpoint(tmp_path / "checkpoint", {})
@@ -476,7 +387,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch, capsys):
     def fail(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoints.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     assert train.main([*arguments, "--resume", "--epochs=2"]) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert path.read_bytes() == before
@@ -511,7 +422,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
             timeout=300,
         )
@@ -549,6 +460,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
         ("--checkpoint no/folder", "--checkpoint: there is no folder no"),
         ("--report examples", "--report: examples is a folder"),
         ("--checkpoint README.md", "README.md exists: go on from it with"),
+        ("--checkpoint x.pt --report ./x.pt", "and --report are both x.pt"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, text, capsys, monkeypatch):
@@ -564,12 +476,44 @@ def test_a_wrong_argument_is_named(arguments, text, capsys, monkeypatch):
         ("--device=nowhere", "it must name a device that PyTorch finds"),
         ("--limit=5", "limit is 5; with it the"),
         ("--checkpoint=README.md --resume", "README.md is damaged or no"),
+        ("--device=meta", "a tensor on meta holds no numbers"),
+        ("--hidden-size=2000000000", "--hidden-size 2000000000 cannot be"),
     ],
 )
 def test_what_cannot_be_is_said(arguments, text, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert train.main([*TINY, *arguments.split()]) == 2
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX pipe")
+def test_output_that_nobody_reads_is_not_the_checkpoint():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "examples/train.py", *TINY],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"train.py: error: standard output cannot be written: Broken pipe\n",
+    )
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_an_interrupt_ends_quietly(tmp_path, capsys, monkeypatch, checkpoint):
+    def interrupt(settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train", interrupt)
+    arguments = [f"--checkpoint={tmp_path / 'run'}"] if checkpoint else []
+    assert train.main(arguments) == 130
+    hint = "; --resume goes on" if checkpoint else ""
+    assert capsys.readouterr().err == f"train.py: interrupted{hint}\n"
 
 
 def test_it_trains_without_tqdm(capsys, monkeypatch):

@@ -8,9 +8,22 @@ from pathlib import Path
 
 import torch
 
-from examples import checkpoints, fitting, training
+from examples import fitting, training
 from examples.task import load_task
 from examples.train import main
+
+TINY = [
+    "--limit=500",
+    "--embedding-size=8",
+    "--hidden-size=8",
+    "--max-cells=400",
+    "--threads=1",
+    "--epochs=4",
+    "--patience=4",
+    "--learning-rate=0.02",  # so that accuracies move
+    "--checkpoint-every=3",
+    "--device=cpu",
+]
 
 # A fork server imports this module, and so reads the texts, once for all.
 load_task()
@@ -22,6 +35,46 @@ def run(arguments, death):
     if death is not None:
         _arrange(*death)
     sys.exit(main(arguments))
+
+
+def end(process):
+    """Wait until a run has ended, well."""
+    process.join(120)
+    assert process.exitcode == 0
+
+
+def outcome(path):
+    """Return all that a run ends with, but for the time it took."""
+    state = torch.load(path, weights_only=True)
+    for epoch in state["history"]:
+        del epoch["seconds"]
+    return [
+        state[part]
+        for part in (
+            "model",
+            "best_model",
+            "optimiser",
+            "generators",
+            "epoch",
+            "history",
+        )
+    ]
+
+
+def assert_equal(one, other):
+    """Compare nested results bit by bit."""
+    assert type(one) is type(other)
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        assert_equal(list(one.values()), list(other.values()))
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for first, second in zip(one, other, strict=True):
+            assert_equal(first, second)
+    else:
+        assert one == other
 
 
 def _die():
@@ -38,7 +91,7 @@ def _arrange(moment, count):
     elif moment == "in the validation":
         fitting.evaluate = _inside(fitting.evaluate, due)
     elif moment == "half a checkpoint":
-        checkpoints.os.fsync = partial(_truncate, due)
+        os.fsync = partial(_truncate, due)
     elif moment == "before the old one is replaced":
         Path.replace = _before(Path.replace, due)
     elif moment == "after the old one is replaced":

@@ -17,6 +17,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
+from packtutor._files import write_whole
+
 BOOK = Path(__file__).resolve().parents[1] / "book"
 CELL_KEYS = ("jupyter", "mystnb", "tags")
 KERNEL = {
@@ -59,12 +61,10 @@ def shrink(png: str) -> str:
 
 
 def write(path: Path, notebook: nbformat.NotebookNode) -> None:
-    """Write `notebook` beside `path`, then put it in its place."""
+    """Put `notebook` in the place of `path`, whole or not at all."""
     nbformat.validate(notebook)
     text = nbformat.writes(notebook, indent=1).rstrip("\n") + "\n"
-    beside = path.with_suffix(".ipynb.new")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    beside.replace(path)
+    write_whole(path, text.encode())
 
 
 def execute(path: Path) -> float:
@@ -105,6 +105,9 @@ def main(starts: list[str]) -> int:
             seconds = execute(path)
         except CellExecutionError as error:
             print(f"{name}: left as it was\n{error}")
+            return 1
+        except OSError as error:
+            print(f"{name}: left as it was: {error}")
             return 1
         print(f"{name}: {seconds:.1f} s")
     return 0

@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from packtutor._files import write_whole
+
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 OUT = ROOT / "_build" / "book.pdf"
@@ -153,7 +155,7 @@ def main() -> None:
         browser = open_browser(playwright)
         page = browser.new_page()
         join_pages(page, SITE)
-        OUT.write_bytes(print_joined(page))
+        write_whole(OUT, print_joined(page))
         browser.close()
     print(f"{OUT.relative_to(ROOT)}: {OUT.stat().st_size / 1e6:.1f} MB")
 

@@ -94,7 +94,7 @@ def addressed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         *("build", ".", "-W", "-n", "--keep-going", "--all"),
     ]
     run = subprocess.run(
-        command, cwd=copy, capture_output=True, text=True, check=False
+        command, cwd=copy, capture_output=True, encoding="utf-8", check=False
     )
     assert run.returncode == 0, run.stderr
     yield copy / "_build" / "html"

@@ -1,0 +1,84 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes, *, alone: bool = False) -> None:
+    """Write a new file beside the old one, then put it in its place.
+
+    Whoever reads ``path`` finds the old content or the new one, also where
+    two processes write it at once: the last one stands. A disk that is full,
+    or an interrupt, leaves the old file and nothing beside it. What is there
+    and no regular file, such as ``/dev/stdout``, is written into.
+
+    Args:
+        path: The file; where it is a link, what the link leads to.
+        content: All of it.
+        alone: Whether no other process writes this file. What a process that
+            was killed has left beside it is then written over by the next
+            one; else it stays, under a name of its own.
+
+    Raises:
+        OSError: If it cannot be written, with ``path`` as its ``filename``.
+    """
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)
+            return
+        target = path.resolve() if path.is_symlink() else path
+        own = target.name if alone else f".{secrets.token_hex(8)}"
+        _put_in_place(target.with_name(f"{own}.partial"), target, content)
+    except OSError as error:
+        raise OSError(
+            error.errno, error.strerror or str(error), str(path)
+        ) from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise early what ``write_whole`` would raise late, as far as is known.
+
+    Raises:
+        OSError: If no file can be made beside ``path``.
+    """
+    if path.exists() and not path.is_file():
+        return
+    target = path.resolve() if path.is_symlink() else path
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise OSError(
+            error.errno, error.strerror or str(error), str(path)
+        ) from None
+
+
+def _put_in_place(beside: Path, target: Path, content: bytes) -> None:
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            # Else, after a power cut, the new name may have an empty file.
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """See to it that the new name survives a power cut, where that can be."""
+    with contextlib.suppress(OSError):
+        # Windows opens no folder, and some file systems do not sync one.
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,119 @@
+"""Files are written whole or not at all; tests/faults has real faults."""
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from packtutor._files import write_whole
+
+both_ways = pytest.mark.parametrize("alone", [False, True])
+
+
+@both_ways
+def test_the_new_file_takes_the_place_of_the_old_one(tmp_path, alone):
+    path = tmp_path / "file"
+    for content in (b"old", b"", b"new\r\n"):
+        write_whole(path, content, alone=alone)
+        assert path.read_bytes() == content
+        assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a whole path has 260 there")
+def test_a_name_may_be_as_long_as_the_system_takes(tmp_path):
+    path = tmp_path / ("x" * 255)
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+@both_ways
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()]
+)
+def test_what_fails_leaves_the_old_file(
+    tmp_path, monkeypatch, name, error, alone
+):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(
+        *{"fsync": (os, name), "replace": (Path, name)}[name], fail
+    )
+    with pytest.raises(type(error)) as raised:
+        write_whole(path, b"new", alone=alone)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    if isinstance(error, OSError):
+        assert raised.value.filename == str(path)
+        assert raised.value.strerror == "full"
+
+
+def test_an_error_names_the_file_that_was_meant(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No such file") as raised:
+        write_whole(tmp_path / "missing" / "file", b"new")
+    assert raised.value.filename == str(tmp_path / "missing" / "file")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_whole(tmp_path / "folder", b"new")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
+
+
+def test_an_error_without_words_keeps_its_own(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("no number")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no number"):
+        write_whole(tmp_path / "file", b"new")
+
+
+def test_a_process_alone_writes_over_what_a_killed_one_left(tmp_path):
+    path = tmp_path / "file"
+    (tmp_path / "file.partial").write_bytes(b"half of something longer")
+    write_whole(path, b"new", alone=True)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@both_ways
+def test_a_link_stays_a_link(tmp_path, alone):
+    real, link = tmp_path / "elsewhere" / "real", tmp_path / "link"
+    real.parent.mkdir()
+    try:
+        link.symlink_to(real)
+    except OSError as error:
+        pytest.skip(f"no links here: {error}")
+    for content in (b"first", b"second"):  # at first it leads nowhere
+        write_whole(link, content, alone=alone)
+        assert link.is_symlink()
+        assert real.read_bytes() == content
+    assert len(list(tmp_path.rglob("*"))) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_a_pipe_is_written_into(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(path.read_bytes()))
+    reader.start()
+    write_whole(path, b"new")
+    reader.join()
+    assert read == [b"new"]
+    assert path.is_fifo()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "not a folder's business")
+
+    monkeypatch.setattr(os, "open", refuse)
+    write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
