@@ -122,7 +122,7 @@ class Ragged:
             ) from None
         if not -len(self) <= row < len(self):
             raise IndexError(
-                f"index is {row}; the batch has {len(self)} sequences"
+                f"index is {short(row)}; the batch has {len(self)} sequences"
             )
         start = int(self.lengths[:row].sum())
         return self.values.narrow(0, start, int(self.lengths[row]))
