@@ -14,7 +14,7 @@ Side: TypeAlias = Literal["left", "right"]
 
 INT64_MAX = 2**63 - 1
 
-_INTEGERS = {
+INTEGERS = {
     torch.uint8,
     torch.uint16,
     torch.uint32,
@@ -41,6 +41,12 @@ def as_tensor(value: object, name: str, least_dims: int = 1) -> Tensor:
             f"{name} has layout {value.layout}"
             f"{' and is nested' if value.is_nested else ''}; "
             f"it must be a dense tensor"
+        )
+    if value.is_quantized:
+        # Moving its rows may abort the process.
+        raise TypeError(
+            f"{name} has dtype {value.dtype}, which is quantized; call "
+            f".dequantize()"
         )
     if value.dim() < least_dims:
         raise ValueError(
@@ -174,7 +180,7 @@ def read_alike(tensors: list[Any]) -> tuple[int, ...] | None:
         if set(map(operator.attrgetter(name), tensors)) != {wanted}:
             return None
     shapes = list(map(operator.attrgetter("shape"), tensors))
-    if not first.dim() or len(set(map(len, shapes))) > 1:
+    if not first.dim() or first.is_quantized or len(set(map(len, shapes))) > 1:
         return None
     lengths, *others = zip(*shapes, strict=True)
     return lengths if all(len(set(other)) == 1 for other in others) else None
@@ -257,7 +263,7 @@ def as_int(value: object) -> int:
 def _from_tensor(values: Tensor, name: str) -> Tensor:
     values = as_tensor(values, name, 0)
     dtype = values.dtype
-    if dtype not in _INTEGERS:
+    if dtype not in INTEGERS:
         raise TypeError(
             f"{name} has dtype {dtype}; its elements must be integers"
         )

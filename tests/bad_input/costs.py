@@ -153,15 +153,19 @@ TABLE = [
                         "0",
                         0,
                         TypeError,
-                        "device is of type int; it must be a torch.device or "
-                        "its name",
+                        (
+                            "device is of type int; it must be a torch.device or "
+                            "its name"
+                        ),
                     ),
                     (
                         "a list",
                         [],
                         TypeError,
-                        "device is of type list; it must be a torch.device or "
-                        "its name",
+                        (
+                            "device is of type list; it must be a torch.device or "
+                            "its name"
+                        ),
                     ),
                 )
             ),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from functools import singledispatch
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,6 @@ import torch
 from torch import Tensor, nn
 
 import packtutor
-
-_PLAIN = (str, bytes, bool, int, type(None))
 
 
 def freeze(value: Any) -> Any:
@@ -28,75 +27,116 @@ def freeze(value: Any) -> Any:
         return type(value), id(value)
 
 
+@singledispatch
 def _freeze(value: Any) -> Any:
-    if isinstance(value, nn.Module):
-        return _module(value)
-    if isinstance(value, Tensor):
-        return _tensor(value)
-    if type(value) in _PLAIN:
-        return type(value), value
-    if type(value) in (float, complex):
-        return type(value), repr(value)  # NaN is not equal to itself
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, np.generic):
-        return value.dtype.str, value.tobytes()
-    if isinstance(value, io.BytesIO):
-        return "closed" if value.closed else value.getvalue()
-    if isinstance(value, tuple):
-        # Not by methods of its own, which may lie.
-        return type(value), tuple(map(_freeze, tuple.__iter__(value)))
-    if isinstance(value, list):
-        return type(value), tuple(map(_freeze, list.__iter__(value)))
-    if type(value) is dict:
-        items = value.items()
-        return dict, tuple((_freeze(k), _freeze(v)) for k, v in items)
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = [getattr(value, field.name) for field in fields(value)]
-        return type(value), tuple(map(_freeze, parts))
-    if isinstance(value, packtutor.BucketBatchSampler):
-        return type(value), freeze(value.state_dict(0)), value._done
-    if isinstance(value, packtutor.Vocabulary):
-        return type(value), tuple(value), freeze(value._ids)
     return type(value), id(value)
 
 
-def _tensor(tensor: Tensor) -> Any:
+@_freeze.register(str)
+@_freeze.register(bytes)
+@_freeze.register(bool)
+@_freeze.register(int)
+@_freeze.register(NoneType)
+def _(value: Any) -> Any:
+    return type(value), value
+
+
+@_freeze.register(float)
+@_freeze.register(complex)
+def _(value: Any) -> Any:
+    return type(value), repr(value)  # NaN is not equal to itself
+
+
+@_freeze.register
+def _(value: np.ndarray) -> Any:
+    return value.dtype.str, value.shape, value.tobytes()
+
+
+@_freeze.register
+def _(value: np.generic) -> Any:
+    return value.dtype.str, value.tobytes()
+
+
+@_freeze.register
+def _(value: io.BytesIO) -> Any:
+    return "closed" if value.closed else value.getvalue()
+
+
+# Not by methods of the value's own class, which may lie.
+@_freeze.register
+def _(value: tuple) -> Any:
+    return type(value), tuple(map(_freeze, tuple.__iter__(value)))
+
+
+@_freeze.register
+def _(value: list) -> Any:
+    return type(value), tuple(map(_freeze, list.__iter__(value)))
+
+
+@_freeze.register
+def _(value: dict) -> Any:
+    items = dict.items(value)
+    return type(value), tuple((_freeze(k), _freeze(v)) for k, v in items)
+
+
+@_freeze.register
+def _(value: packtutor.Ragged) -> Any:
+    return type(value), _freeze(value.values), _freeze(value.lengths)
+
+
+@_freeze.register
+def _(value: packtutor.BucketBatchSampler) -> Any:
+    return type(value), _freeze(value.state_dict(value._done))
+
+
+@_freeze.register
+def _(value: packtutor.Vocabulary) -> Any:
+    return type(value), tuple(value), _freeze(value._ids)
+
+
+@_freeze.register
+def _(value: packtutor.Violation) -> Any:
+    return type(value), _freeze(vars(value))
+
+
+@_freeze.register
+def _(value: Tensor) -> Any:
     about = (
-        type(tensor),
-        tensor.dtype,
-        tensor.layout,
-        str(tensor.device),
-        tensor.requires_grad,
-        tensor.grad is None,
+        type(value),
+        value.dtype,
+        value.layout,
+        str(value.device),
+        value.requires_grad,
+        value.grad is None,
     )
-    if tensor.is_nested and tensor.layout == torch.jagged:
-        parts = tensor.values(), tensor.offsets(), tensor.lengths()
-        return *about, tuple(map(freeze, parts))
-    if tensor.is_nested:
-        return *about, tuple(map(freeze, tensor.unbind()))
-    about = *about, tuple(tensor.shape)
-    if tensor.is_meta:
-        return about
-    tensor = tensor.detach()
+    if value.is_nested and value.layout == torch.jagged:
+        parts = value.values(), value.offsets(), value.lengths()
+        return *about, tuple(map(_freeze, parts))
+    if value.is_nested:
+        return *about, tuple(map(_freeze, value.unbind()))
+    about = *about, tuple(value.shape)
+    return about if value.is_meta else (*about, _bits(value.detach()))
+
+
+def _bits(tensor: Tensor) -> bytes:
     if tensor.layout != torch.strided:
         tensor = tensor.to_dense()
     if tensor.is_quantized:
         tensor = tensor.int_repr()
-    bits = tensor.contiguous().reshape(-1).view(torch.uint8)
-    return *about, bytes(bits.tolist())
+    return bytes(tensor.contiguous().reshape(-1).view(torch.uint8).tolist())
 
 
-def _module(module: nn.Module) -> Any:
+@_freeze.register
+def _(value: nn.Module) -> Any:
     """Weights, buffers, modes, hooks, and plain attributes such as sizes."""
     return tuple(
         (name, type(inner), tuple(_attribute(v) for v in vars(inner).items()))
-        for name, inner in module.named_modules()
+        for name, inner in value.named_modules()
     )
 
 
 def _attribute(item: tuple[str, Any]) -> Any:
     name, value = item
     if isinstance(value, Mapping):
-        return name, tuple((key, freeze(part)) for key, part in value.items())
-    return name, freeze(value)
+        return name, tuple((key, _freeze(part)) for key, part in value.items())
+    return name, _freeze(value)

@@ -166,7 +166,7 @@ LENGTHS: dict[str, _Wrong] = {
     "a quantized tensor": (
         lambda: quantized(torch.ones(3), torch.qint32),
         TypeError,
-        f"{{}} has dtype torch.qint32{_INTEGERS}",
+        "{} has dtype torch.qint32, which is quantized; call .dequantize()",
     ),
     "less than a byte": (
         lambda: torch.empty(3, dtype=torch.uint4),
@@ -176,8 +176,10 @@ LENGTHS: dict[str, _Wrong] = {
     "on another device": (
         lambda: torch.tensor([3, 2, 1], device="meta"),
         ValueError,
-        "{} is on device meta; it must be on the CPU: call .cpu() once, "
-        "where you can afford to wait for the device",
+        (
+            "{} is on device meta; it must be on the CPU: call .cpu() once, "
+            "where you can afford to wait for the device"
+        ),
     ),
     "sparse": (
         lambda: torch.tensor([3, 0, 1]).to_sparse(),

@@ -59,8 +59,8 @@ def _values() -> Iterator[tuple[str, Any]]:
 def _methods(kind: type) -> Iterator[str]:
     """Yield the names of a class's own methods, those of no property."""
     for name, value in vars(kind).items():
-        value = getattr(value, "__func__", value)
-        if inspect.isfunction(value) and (
+        function = getattr(value, "__func__", value)
+        if inspect.isfunction(function) and (
             not name.startswith("_") or name in _LOOKUPS
         ):
             yield name
