@@ -107,7 +107,7 @@ def _(value: Tensor) -> Any:
         value.layout,
         str(value.device),
         value.requires_grad,
-        value.grad is None,
+        _freeze(value.grad) if value.is_leaf else None,
     )
     if value.is_nested and value.layout == torch.jagged:
         parts = value.values(), value.offsets(), value.lengths()
