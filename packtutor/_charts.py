@@ -16,11 +16,11 @@ from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from torch import Tensor
 
 from packtutor import _palette, _places
-from packtutor._checks import Lengths, as_integers, as_lengths
+from packtutor._checks import Lengths, add_up, as_integers, as_lengths
 from packtutor._drawing import DPI, NOTE, PAGE, WORD
 from packtutor._palette import INK, LINES, PAD, PAPER, RULE
 from packtutor._pictures import count
-from packtutor._plans import Plan, check_fit
+from packtutor._plans import Plan, as_plan, check_fit, check_tokens
 from packtutor._tally import median, percentile_95
 
 # At most so many bars of a histogram.
@@ -174,12 +174,11 @@ def _read_lengths(
 
 def slabs(plan: Plan, lengths: Lengths) -> Figure:
     """Draw the slabs of a plan over the tokens of a batch."""
-    if not isinstance(plan, Plan):
-        raise TypeError(
-            f"plan is of type {type(plan).__name__}; it must be a Plan, as "
-            f"plan_run returns it"
-        )
-    alive = _places.batch_sizes(as_lengths(lengths))
+    plan = as_plan(plan)
+    checked = as_lengths(lengths)
+    # Before the steps are counted, which may be more than there is memory.
+    check_tokens(plan, add_up(checked))
+    alive = _places.batch_sizes(checked)
     check_fit(plan, alive)
     if not plan.slabs:
         raise ValueError("plan has no slab; there is nothing to draw")
