@@ -17,14 +17,12 @@ import torch
 from torch import Tensor, nn
 
 import packtutor
+from bad_input.hostile import DeepList
 
 
 def freeze(value: Any) -> Any:
     """Return the contents of a value, as nested tuples."""
-    try:
-        return _freeze(value)
-    except RecursionError:
-        return type(value), id(value)
+    return _freeze(value)
 
 
 @singledispatch
@@ -71,6 +69,11 @@ def _(value: tuple) -> Any:
 @_freeze.register
 def _(value: list) -> Any:
     return type(value), tuple(map(_freeze, list.__iter__(value)))
+
+
+@_freeze.register
+def _(value: DeepList) -> Any:
+    return type(value), id(value), id(value[0])
 
 
 @_freeze.register

@@ -50,7 +50,7 @@ class LyingIndex:
     """An integer that turns out to be a float."""
 
     def __index__(self) -> Any:
-        return 2.5
+        return 2.5  # noqa: PLE0305 (this is the lie)
 
     def __repr__(self) -> str:
         return "LyingIndex()"
@@ -89,12 +89,14 @@ class Word(str):
     """A ``str``, by another class."""
 
 
-def nested_lists(depth: int = 20_000) -> list[Any]:
-    """Return lists in lists, too deep for ``repr``."""
-    inner: list[Any] = []
-    for _ in range(depth):
-        inner = [inner]
-    return inner
+class DeepList(list):
+    """Lists in lists, too deep for ``repr``."""
+
+    def __init__(self, depth: int = 20_000) -> None:
+        inner: list[Any] = []
+        for _ in range(depth):
+            inner = [inner]
+        super().__init__(inner)
 
 
 def quantized(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -16,6 +16,7 @@ import torch
 from bad_input.cases import Call, Row
 from bad_input.hostile import (
     MANY_DIGITS,
+    DeepList,
     HugeLength,
     LyingIndex,
     RaisingIndex,
@@ -23,7 +24,6 @@ from bad_input.hostile import (
     RaisingLength,
     RaisingRepr,
     RaisingTruth,
-    nested_lists,
     quantized,
 )
 
@@ -88,9 +88,9 @@ LENGTHS: dict[str, _Wrong] = {
         f"{{}}[1] is None{_INTEGERS}",
     ),
     "lists too deep": (
-        lambda: [nested_lists()],
+        lambda: [DeepList()],
         TypeError,
-        f"{{}}[0] is of type list{_INTEGERS}",
+        f"{{}}[0] is of type DeepList{_INTEGERS}",
     ),
     "an index that raises": (
         lambda: [RaisingIndex()],
