@@ -347,15 +347,19 @@ TABLE = [
                         "a missing one",
                         (1, None),
                         TypeError,
-                        "labels[1] is of type NoneType; labels[0] is of type "
-                        "int",
+                        (
+                            "labels[1] is of type NoneType; labels[0] is of type "
+                            "int"
+                        ),
                     ),
                     (
                         "a fraction after a number",
                         (1, 2.5),
                         TypeError,
-                        "labels[1] is of type float; labels[0] is of type "
-                        "int",
+                        (
+                            "labels[1] is of type float; labels[0] is of type "
+                            "int"
+                        ),
                     ),
                     (
                         "a number after a truth value",
@@ -416,16 +420,20 @@ TABLE = [
                         "tensors of two dtypes",
                         (ids(1), floats(1)),
                         TypeError,
-                        "labels[1] has dtype torch.float32; labels[0] has "
-                        "torch.int64",
+                        (
+                            "labels[1] has dtype torch.float32; labels[0] has "
+                            "torch.int64"
+                        ),
                     ),
                     (
                         "a label for each token",
                         (ids(1, 2), ids(1)),
                         ValueError,
-                        "labels[1] has shape (1,); labels[0] has (2,) (a "
-                        "label for each token is a sequence: collate the "
-                        "labels alone)",
+                        (
+                            "labels[1] has shape (1,); labels[0] has (2,) (a "
+                            "label for each token is a sequence: collate the "
+                            "labels alone)"
+                        ),
                     ),
                 )
             ),
@@ -488,8 +496,10 @@ TABLE = [
                         "with c_n",
                         lambda: (last_states(1, 2, 3),) * 2,
                         TypeError,
-                        "h_n is a tuple; it must be a tensor: of an LSTM's "
-                        "(h_n, c_n) the first",
+                        (
+                            "h_n is a tuple; it must be a tensor: of an LSTM's "
+                            "(h_n, c_n) the first"
+                        ),
                     ),
                     (
                         "None",
@@ -507,37 +517,47 @@ TABLE = [
                         "of one sequence",
                         lambda: last_states(1, 3),
                         ValueError,
-                        "h_n has shape (1, 3); it must be (layers x "
-                        "directions, B, H), none of them 0",
+                        (
+                            "h_n has shape (1, 3); it must be (layers x "
+                            "directions, B, H), none of them 0"
+                        ),
                     ),
                     (
                         "of no layer",
                         lambda: last_states(0, 2, 3),
                         ValueError,
-                        "h_n has shape (0, 2, 3); it must be (layers x "
-                        "directions, B, H), none of them 0",
+                        (
+                            "h_n has shape (0, 2, 3); it must be (layers x "
+                            "directions, B, H), none of them 0"
+                        ),
                     ),
                     (
                         "of other sequences",
                         lambda: last_states(1, 4, 3),
                         ValueError,
-                        "h_n has shape (1, 4, 3), with B = 4; the batch has "
-                        "2 sequences",
+                        (
+                            "h_n has shape (1, 4, 3), with B = 4; the batch has "
+                            "2 sequences"
+                        ),
                     ),
                     (
                         "of another size",
                         lambda: last_states(1, 2, 5),
                         ValueError,
-                        "batch has values of shape (4, 3); they must be the "
-                        "network's output, (N, 5) of one direction or "
-                        "(N, 10) of two, for h_n has H = 5",
+                        (
+                            "batch has values of shape (4, 3); they must be the "
+                            "network's output, (N, 5) of one direction or "
+                            "(N, 10) of two, for h_n has H = 5"
+                        ),
                     ),
                     (
                         "sparse",
                         lambda: last_states(1, 2, 3).to_sparse(),
                         TypeError,
-                        "h_n has layout torch.sparse_coo; it must be a dense "
-                        "tensor",
+                        (
+                            "h_n has layout torch.sparse_coo; it must be a dense "
+                            "tensor"
+                        ),
                     ),
                 )
             ),
@@ -579,38 +599,48 @@ TABLE = [
                         "None",
                         lambda: None,
                         TypeError,
-                        "fn is of type NoneType; it must be a function or a "
-                        "module",
+                        (
+                            "fn is of type NoneType; it must be a function or a "
+                            "module"
+                        ),
                     ),
                     (
                         "weights",
                         lambda: nn.Linear(2, 3).state_dict(),
                         TypeError,
-                        "fn is of type OrderedDict; it must be a function or "
-                        "a module",
+                        (
+                            "fn is of type OrderedDict; it must be a function or "
+                            "a module"
+                        ),
                     ),
                     (
                         "gives nothing",
                         lambda: lambda _: None,
                         TypeError,
-                        "fn returned a NoneType; it must return one tensor "
-                        "whose first axis is the batch, a Ragged or a "
-                        "PackedSequence: wrap the model, for example in "
-                        "lambda batch: model(batch)[1][0][-1]",
+                        (
+                            "fn returned a NoneType; it must return one tensor "
+                            "whose first axis is the batch, a Ragged or a "
+                            "PackedSequence: wrap the model, for example in "
+                            "lambda batch: model(batch)[1][0][-1]"
+                        ),
                     ),
                     (
                         "gives one number",
                         lambda: lambda ragged: ragged.values.sum(),
                         ValueError,
-                        "fn returned a tensor of shape () for 3 sequences; "
-                        "its first axis must be the batch",
+                        (
+                            "fn returned a tensor of shape () for 3 sequences; "
+                            "its first axis must be the batch"
+                        ),
                     ),
                     (
                         "gives other lengths",
                         lambda: lambda ragged: ragged.index_select([0]),
                         ValueError,
-                        "fn returned a batch with other lengths than it was "
-                        "given",
+                        (
+                            "fn returned a batch with other lengths than it was "
+                            "given"
+                        ),
                     ),
                     (
                         "raises",
@@ -632,17 +662,21 @@ TABLE = [
                         "a padded tensor alone",
                         lambda: floats(2, 3),
                         TypeError,
-                        "batch is of type Tensor; it must be a Ragged, a "
-                        "PackedSequence, or a tuple (padded, lengths) or "
-                        "(padded, mask)",
+                        (
+                            "batch is of type Tensor; it must be a Ragged, a "
+                            "PackedSequence, or a tuple (padded, lengths) or "
+                            "(padded, mask)"
+                        ),
                     ),
                     (
                         "three parts",
                         lambda: (floats(2, 3), [3, 1], None),
                         TypeError,
-                        "batch is of type tuple; it must be a Ragged, a "
-                        "PackedSequence, or a tuple (padded, lengths) or "
-                        "(padded, mask)",
+                        (
+                            "batch is of type tuple; it must be a Ragged, a "
+                            "PackedSequence, or a tuple (padded, lengths) or "
+                            "(padded, mask)"
+                        ),
                     ),
                     (
                         "no sequence",
@@ -666,16 +700,20 @@ TABLE = [
                         "a mask of ones and zeros",
                         lambda: (floats(2, 3), torch.ones(2, 3)),
                         TypeError,
-                        "batch[1] has shape (2, 3) and dtype torch.float32; "
-                        "a mask must be of bool: call .bool(), and give fn "
-                        "what it takes",
+                        (
+                            "batch[1] has shape (2, 3) and dtype torch.float32; "
+                            "a mask must be of bool: call .bool(), and give fn "
+                            "what it takes"
+                        ),
                     ),
                     (
                         "a mask too narrow",
                         lambda: (floats(2, 3), torch.ones(2, 2).bool()),
                         ValueError,
-                        "batch[1] has shape (2, 2); a mask of batch[0] must "
-                        "have (2, 3)",
+                        (
+                            "batch[1] has shape (2, 2); a mask of batch[0] must "
+                            "have (2, 3)"
+                        ),
                     ),
                     (
                         "a mask of pads on the left",
@@ -684,8 +722,10 @@ TABLE = [
                             torch.tensor([[False, True]]),
                         ),
                         ValueError,
-                        "mask[0] has a real token after a pad; the real "
-                        "tokens must come first",
+                        (
+                            "mask[0] has a real token after a pad; the real "
+                            "tokens must come first"
+                        ),
                     ),
                 )
             ),

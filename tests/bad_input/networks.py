@@ -103,14 +103,18 @@ CHANGED: dict[str, tuple[Callable[[], nn.RNNBase], type[Exception], str]] = {
     "a weight of another dtype": (
         lambda: with_weight("bias_hh_l0", torch.zeros(12).double()),
         ValueError,
-        "rnn.bias_hh_l0 is torch.float64 on cpu; rnn.weight_ih_l0 is "
-        "torch.float32 on cpu",
+        (
+            "rnn.bias_hh_l0 is torch.float64 on cpu; rnn.weight_ih_l0 is "
+            "torch.float32 on cpu"
+        ),
     ),
     "a weight on another device": (
         lambda: with_weight("bias_hh_l0", torch.zeros(12, device="meta")),
         ValueError,
-        "rnn.bias_hh_l0 is torch.float32 on meta; rnn.weight_ih_l0 is "
-        "torch.float32 on cpu",
+        (
+            "rnn.bias_hh_l0 is torch.float32 on meta; rnn.weight_ih_l0 is "
+            "torch.float32 on cpu"
+        ),
     ),
     "another size": (
         lambda: with_size("hidden_size", 4),
@@ -120,8 +124,10 @@ CHANGED: dict[str, tuple[Callable[[], nn.RNNBase], type[Exception], str]] = {
     "pruned by a hook": (
         pruned,
         ValueError,
-        "rnn.weight_hh_l0 is computed by a hook, which only a call of the "
-        "network runs; make it permanent, or use packtutor.nn.convert",
+        (
+            "rnn.weight_hh_l0 is computed by a hook, which only a call of the "
+            "network runs; make it permanent, or use packtutor.nn.convert"
+        ),
     ),
 }
 
@@ -140,15 +146,19 @@ def no_features(call: Callable[[Ragged], Call]) -> list[Row]:
                 "ids",
                 lambda: ids(4, 2, 3, 5),
                 TypeError,
-                "has dtype torch.int64; an RNN reads floating-point features: "
-                "embed the ids first",
+                (
+                    "has dtype torch.int64; an RNN reads floating-point features: "
+                    "embed the ids first"
+                ),
             ),
             (
                 "one feature too many",
                 lambda: floats(4, 3),
                 ValueError,
-                "has shape (4, 3); it must be (N, 2), the network's input "
-                "size",
+                (
+                    "has shape (4, 3); it must be (N, 2), the network's input "
+                    "size"
+                ),
             ),
             (
                 "no features",
@@ -212,8 +222,10 @@ def no_states(call: Callable[[Any], Call]) -> list[Row]:
                 "float64",
                 lambda: (torch.zeros(1, 2, 3), torch.zeros(1, 2, 3).double()),
                 TypeError,
-                "hx: c_0 has dtype torch.float64; the weights have "
-                "torch.float32",
+                (
+                    "hx: c_0 has dtype torch.float64; the weights have "
+                    "torch.float32"
+                ),
             ),
             (
                 "on another device",
@@ -262,8 +274,10 @@ BAD_PLANS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a route that is no text": (
         lambda: slabs(route=torch.zeros(2)),
         ValueError,
-        "plan.route is tensor([0., 0.]); it must be 'torch', 'bptt' or "
-        "'slabs'",
+        (
+            "plan.route is tensor([0., 0.]); it must be 'torch', 'bptt' or "
+            "'slabs'"
+        ),
     ),
     "no number of tokens": (
         lambda: slabs(tokens=4.0),
@@ -283,14 +297,18 @@ BAD_PLANS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a slab that is a list": (
         lambda: slabs([0, 3, 2]),
         TypeError,
-        "plan.slabs[0] is [0, 3, 2]; it must be three integers: first step, "
-        "end, rows",
+        (
+            "plan.slabs[0] is [0, 3, 2]; it must be three integers: first step, "
+            "end, rows"
+        ),
     ),
     "a slab of two numbers": (
         lambda: slabs((0, 3)),
         TypeError,
-        "plan.slabs[0] is (0, 3); it must be three integers: first step, "
-        "end, rows",
+        (
+            "plan.slabs[0] is (0, 3); it must be three integers: first step, "
+            "end, rows"
+        ),
     ),
     "other tokens": (
         lambda: slabs(tokens=5),
@@ -300,20 +318,26 @@ BAD_PLANS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a gap": (
         lambda: slabs((0, 1, 2), (2, 3, 1)),
         ValueError,
-        "plan.slabs[1] runs from step 2 to 3; it must start at 1 and end by "
-        "3",
+        (
+            "plan.slabs[1] runs from step 2 to 3; it must start at 1 and end by "
+            "3"
+        ),
     ),
     "too many steps": (
         lambda: slabs((0, 10**15, 2)),
         ValueError,
-        f"plan.slabs[0] runs from step 0 to {10**15}; it must start at 0 and "
-        f"end by 3",
+        (
+            f"plan.slabs[0] runs from step 0 to {10**15}; it must start at 0 and "
+            f"end by 3"
+        ),
     ),
     "too many rows": (
         lambda: slabs((0, 3, 3)),
         ValueError,
-        "plan.slabs[0] has 3 rows; 2 sequences of the batch are alive at "
-        "step 0",
+        (
+            "plan.slabs[0] has 3 rows; 2 sequences of the batch are alive at "
+            "step 0"
+        ),
     ),
     "an early end": (
         lambda: slabs((0, 2, 2)),
@@ -577,8 +601,7 @@ TABLE = [
                 "device: a number",
                 lambda: given(lstm(), [3, 1], device=0),
                 TypeError,
-                "device is of type int; it must be a torch.device or its "
-                "name",
+                "device is of type int; it must be a torch.device or its name",
             ),
             Row(
                 "dtype: a name",

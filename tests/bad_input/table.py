@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from bad_input import (
+    commands,
     costs,
+    drawings,
     models,
     networks,
     packings,
     raggeds,
+    reports,
     settings,
     texts,
 )
 from bad_input.cases import Cases
 
-_TABLES = costs, models, networks, packings, raggeds, settings, texts
+_TABLES = (
+    commands,
+    costs,
+    drawings,
+    models,
+    networks,
+    packings,
+    raggeds,
+    reports,
+    settings,
+    texts,
+)
 TABLE: list[Cases] = [cases for part in _TABLES for cases in part.TABLE]
 
 _RECORD = "a record, which holds what it is given"

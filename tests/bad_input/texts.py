@@ -37,8 +37,10 @@ def no_texts(name: str, of: str, one: str) -> list[Row]:
                 "one text",
                 lambda: "on your mark",
                 TypeError,
-                f"{name} is the single str 'on your mark'; it must be an "
-                f"iterable of {of}: [{one}]",
+                (
+                    f"{name} is the single str 'on your mark'; it must be an "
+                    f"iterable of {of}: [{one}]"
+                ),
             ),
             (
                 "bytes",
