@@ -157,7 +157,8 @@ def _as_times(times: object) -> Times:
         raise TypeError(
             f"times is of type {type(times).__name__}; it must be Times"
         )
-    for name, time_ms in zip(Times._fields, times, strict=True):
+    given: tuple[object, ...] = times
+    for name, time_ms in zip(Times._fields, given, strict=True):
         if time_ms is None and name == "run_rnn_ms":
             continue
         if isinstance(time_ms, bool) or not isinstance(time_ms, (int, float)):

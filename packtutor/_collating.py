@@ -65,15 +65,7 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
         A label for each token: call it once for the tokens and once for the
         labels, which are sequences too.
     """
-    if isinstance(samples, (Tensor, PackedSequence)):
-        # Their parts are tensors too, but no samples.
-        raise TypeError(
-            f"samples is a {type(samples).__name__}; it must be a list of "
-            f"tensors or pairs (tensor, label)"
-        )
-    samples = as_list(samples, "samples", "tensors or pairs (tensor, label)")
-    if not samples:
-        raise ValueError("samples is empty; it must have at least one")
+    samples = _as_samples(samples)
     paired = _is_pair(samples[0])
     for index, sample in enumerate(samples):
         if not isinstance(sample, Tensor) and not _is_pair(sample):
@@ -106,6 +98,20 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
                 f"collate the labels alone)"
             )
     return LabelledBatch(batch, torch.stack(labels))
+
+
+def _as_samples(samples: object) -> list[Any]:
+    """Return the samples, at least one, of any type."""
+    if isinstance(samples, (Tensor, PackedSequence)):
+        # Their parts are tensors too, but no samples.
+        raise TypeError(
+            f"samples is a {type(samples).__name__}; it must be a list of "
+            f"tensors or pairs (tensor, label)"
+        )
+    found = as_list(samples, "samples", "tensors or pairs (tensor, label)")
+    if not found:
+        raise ValueError("samples is empty; it must have at least one")
+    return found
 
 
 def _join_labels(labels: list[Any]) -> Any:

@@ -13,7 +13,7 @@ from examples.settings import Settings, read_settings
 from packtutor.__main__ import main
 
 
-class Refused(Exception):  # noqa: N818 (no error of the code)
+class Refused(Exception):
     """What a command said before it ended with status 2."""
 
 
@@ -160,7 +160,7 @@ TABLE = [
         [
             Row(
                 "no command",
-                lambda: given(),
+                given,
                 Refused,
                 usage("the following arguments are required: COMMAND"),
             ),

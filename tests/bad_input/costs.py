@@ -154,8 +154,8 @@ TABLE = [
                         0,
                         TypeError,
                         (
-                            "device is of type int; it must be a torch.device or "
-                            "its name"
+                            "device is of type int; it must be a torch.device "
+                            "or its name"
                         ),
                     ),
                     (
@@ -163,8 +163,8 @@ TABLE = [
                         [],
                         TypeError,
                         (
-                            "device is of type list; it must be a torch.device or "
-                            "its name"
+                            "device is of type list; it must be a "
+                            "torch.device or its name"
                         ),
                     ),
                 )

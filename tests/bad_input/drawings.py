@@ -112,16 +112,16 @@ _CURVES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: curves(a=([], [])),
         ValueError,
         (
-            "curves['a'] has 0 batch sizes and 0 fractions; it must have as many "
-            "of both, at least one"
+            "curves['a'] has 0 batch sizes and 0 fractions; it must have as "
+            "many of both, at least one"
         ),
     ),
     "a fraction too few": (
         lambda: curves(a=([1, 8], [0.0])),
         ValueError,
         (
-            "curves['a'] has 2 batch sizes and 1 fraction; it must have as many "
-            "of both, at least one"
+            "curves['a'] has 2 batch sizes and 1 fraction; it must have as "
+            "many of both, at least one"
         ),
     ),
     "a batch size of 0": (

@@ -348,8 +348,8 @@ TABLE = [
                         (1, None),
                         TypeError,
                         (
-                            "labels[1] is of type NoneType; labels[0] is of type "
-                            "int"
+                            "labels[1] is of type NoneType; labels[0] is of "
+                            "type int"
                         ),
                     ),
                     (
@@ -497,8 +497,8 @@ TABLE = [
                         lambda: (last_states(1, 2, 3),) * 2,
                         TypeError,
                         (
-                            "h_n is a tuple; it must be a tensor: of an LSTM's "
-                            "(h_n, c_n) the first"
+                            "h_n is a tuple; it must be a tensor: of an "
+                            "LSTM's (h_n, c_n) the first"
                         ),
                     ),
                     (
@@ -536,8 +536,8 @@ TABLE = [
                         lambda: last_states(1, 4, 3),
                         ValueError,
                         (
-                            "h_n has shape (1, 4, 3), with B = 4; the batch has "
-                            "2 sequences"
+                            "h_n has shape (1, 4, 3), with B = 4; the batch "
+                            "has 2 sequences"
                         ),
                     ),
                     (
@@ -545,8 +545,8 @@ TABLE = [
                         lambda: last_states(1, 2, 5),
                         ValueError,
                         (
-                            "batch has values of shape (4, 3); they must be the "
-                            "network's output, (N, 5) of one direction or "
+                            "batch has values of shape (4, 3); they must be "
+                            "the network's output, (N, 5) of one direction or "
                             "(N, 10) of two, for h_n has H = 5"
                         ),
                     ),
@@ -555,8 +555,8 @@ TABLE = [
                         lambda: last_states(1, 2, 3).to_sparse(),
                         TypeError,
                         (
-                            "h_n has layout torch.sparse_coo; it must be a dense "
-                            "tensor"
+                            "h_n has layout torch.sparse_coo; it must be a "
+                            "dense tensor"
                         ),
                     ),
                 )
@@ -585,7 +585,7 @@ TABLE = [
     Cases(
         "check_model",
         lambda: given(lambda ragged: ragged, three()),
-        lambda: [],
+        list,
         [
             *(
                 Row(
@@ -600,8 +600,8 @@ TABLE = [
                         lambda: None,
                         TypeError,
                         (
-                            "fn is of type NoneType; it must be a function or a "
-                            "module"
+                            "fn is of type NoneType; it must be a function or "
+                            "a module"
                         ),
                     ),
                     (
@@ -609,8 +609,8 @@ TABLE = [
                         lambda: nn.Linear(2, 3).state_dict(),
                         TypeError,
                         (
-                            "fn is of type OrderedDict; it must be a function or "
-                            "a module"
+                            "fn is of type OrderedDict; it must be a function "
+                            "or a module"
                         ),
                     ),
                     (
@@ -618,10 +618,10 @@ TABLE = [
                         lambda: lambda _: None,
                         TypeError,
                         (
-                            "fn returned a NoneType; it must return one tensor "
-                            "whose first axis is the batch, a Ragged or a "
-                            "PackedSequence: wrap the model, for example in "
-                            "lambda batch: model(batch)[1][0][-1]"
+                            "fn returned a NoneType; it must return one "
+                            "tensor whose first axis is the batch, a Ragged "
+                            "or a PackedSequence: wrap the model, for example "
+                            "in lambda batch: model(batch)[1][0][-1]"
                         ),
                     ),
                     (
@@ -629,8 +629,8 @@ TABLE = [
                         lambda: lambda ragged: ragged.values.sum(),
                         ValueError,
                         (
-                            "fn returned a tensor of shape () for 3 sequences; "
-                            "its first axis must be the batch"
+                            "fn returned a tensor of shape () for 3 "
+                            "sequences; its first axis must be the batch"
                         ),
                     ),
                     (
@@ -638,8 +638,8 @@ TABLE = [
                         lambda: lambda ragged: ragged.index_select([0]),
                         ValueError,
                         (
-                            "fn returned a batch with other lengths than it was "
-                            "given"
+                            "fn returned a batch with other lengths than it "
+                            "was given"
                         ),
                     ),
                     (
@@ -701,9 +701,9 @@ TABLE = [
                         lambda: (floats(2, 3), torch.ones(2, 3)),
                         TypeError,
                         (
-                            "batch[1] has shape (2, 3) and dtype torch.float32; "
-                            "a mask must be of bool: call .bool(), and give fn "
-                            "what it takes"
+                            "batch[1] has shape (2, 3) and dtype "
+                            "torch.float32; a mask must be of bool: call "
+                            ".bool(), and give fn what it takes"
                         ),
                     ),
                     (
@@ -711,8 +711,8 @@ TABLE = [
                         lambda: (floats(2, 3), torch.ones(2, 2).bool()),
                         ValueError,
                         (
-                            "batch[1] has shape (2, 2); a mask of batch[0] must "
-                            "have (2, 3)"
+                            "batch[1] has shape (2, 2); a mask of batch[0] "
+                            "must have (2, 3)"
                         ),
                     ),
                     (

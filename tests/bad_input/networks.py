@@ -147,8 +147,8 @@ def no_features(call: Callable[[Ragged], Call]) -> list[Row]:
                 lambda: ids(4, 2, 3, 5),
                 TypeError,
                 (
-                    "has dtype torch.int64; an RNN reads floating-point features: "
-                    "embed the ids first"
+                    "has dtype torch.int64; an RNN reads floating-point "
+                    "features: embed the ids first"
                 ),
             ),
             (
@@ -298,8 +298,8 @@ BAD_PLANS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: slabs([0, 3, 2]),
         TypeError,
         (
-            "plan.slabs[0] is [0, 3, 2]; it must be three integers: first step, "
-            "end, rows"
+            "plan.slabs[0] is [0, 3, 2]; it must be three integers: first "
+            "step, end, rows"
         ),
     ),
     "a slab of two numbers": (
@@ -319,16 +319,16 @@ BAD_PLANS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: slabs((0, 1, 2), (2, 3, 1)),
         ValueError,
         (
-            "plan.slabs[1] runs from step 2 to 3; it must start at 1 and end by "
-            "3"
+            "plan.slabs[1] runs from step 2 to 3; it must start at 1 and end "
+            "by 3"
         ),
     ),
     "too many steps": (
         lambda: slabs((0, 10**15, 2)),
         ValueError,
         (
-            f"plan.slabs[0] runs from step 0 to {10**15}; it must start at 0 and "
-            f"end by 3"
+            f"plan.slabs[0] runs from step 0 to {10**15}; it must start at 0 "
+            f"and end by 3"
         ),
     ),
     "too many rows": (

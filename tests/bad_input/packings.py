@@ -131,16 +131,16 @@ MALFORMED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: packed(to_sorted=ORDER),
         ValueError,
         (
-            "{}.unsorted_indices is None and its counterpart is not; give both "
-            "or neither"
+            "{}.unsorted_indices is None and its counterpart is not; give "
+            "both or neither"
         ),
     ),
     "the other one": (
         lambda: packed(to_caller=ORDER),
         ValueError,
         (
-            "{}.sorted_indices is None and its counterpart is not; give both or "
-            "neither"
+            "{}.sorted_indices is None and its counterpart is not; give both "
+            "or neither"
         ),
     ),
     "indices of a list": (

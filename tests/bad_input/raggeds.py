@@ -135,8 +135,8 @@ NOT_JAGGED: dict[str, Any] = {
         lambda: jagged(ids(0, 4, 6).float()),
         ValueError,
         (
-            "{} has offsets of dtype torch.float32 and shape (3,); it must have "
-            "B + 1 integers"
+            "{} has offsets of dtype torch.float32 and shape (3,); it must "
+            "have B + 1 integers"
         ),
     ),
     "complex offsets": (
@@ -167,8 +167,8 @@ NOT_JAGGED: dict[str, Any] = {
         lambda: jagged(ids(-1, 4, 6)),
         ValueError,
         (
-            "{} has offsets from -1 to 6; its values have 6 rows, and all must "
-            "belong to a sequence"
+            "{} has offsets from -1 to 6; its values have 6 rows, and all "
+            "must belong to a sequence"
         ),
     ),
     "falling offsets": (
@@ -239,8 +239,8 @@ def no_sequences(name: str) -> list[Row]:
                 lambda: [floats(2), floats(2).to_sparse()],
                 TypeError,
                 (
-                    f"{name}[1] has layout torch.sparse_coo; it must be a dense "
-                    f"tensor"
+                    f"{name}[1] has layout torch.sparse_coo; it must be a "
+                    f"dense tensor"
                 ),
             ),
             (
@@ -248,8 +248,8 @@ def no_sequences(name: str) -> list[Row]:
                 lambda: [quantized(floats(2), torch.qint8)],
                 TypeError,
                 (
-                    f"{name}[0] has dtype torch.qint8, which is quantized; call "
-                    f".dequantize()"
+                    f"{name}[0] has dtype torch.qint8, which is quantized; "
+                    f"call .dequantize()"
                 ),
             ),
         )
@@ -698,8 +698,8 @@ TABLE = [
                     lambda: torch.sum,
                     ValueError,
                     (
-                        "the result of fn has shape (); it must have at least 1 "
-                        "dimension"
+                        "the result of fn has shape (); it must have at least "
+                        "1 dimension"
                     ),
                 ),
                 (
@@ -747,7 +747,7 @@ TABLE = [
         lambda: Ragged(torch.tensor([0.0, 1.0, 0.0]), [2, 1]),
         [
             *no_list("batches", "Ragged"),
-            broken_iterator(lambda batches: given(batches), "batches"),
+            broken_iterator(given, "batches"),
             Row(
                 "no batch",
                 lambda: given([]),

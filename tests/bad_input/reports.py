@@ -342,8 +342,8 @@ TABLE = [
                         Times(float("nan"), 2.0, None),
                         ValueError,
                         (
-                            "times.padded_ms is nan; it must be finite and not "
-                            "negative"
+                            "times.padded_ms is nan; it must be finite and "
+                            "not negative"
                         ),
                     ),
                     (
@@ -351,8 +351,8 @@ TABLE = [
                         Times(1.0, float("inf"), None),
                         ValueError,
                         (
-                            "times.packed_ms is inf; it must be finite and not "
-                            "negative"
+                            "times.packed_ms is inf; it must be finite and "
+                            "not negative"
                         ),
                     ),
                     (
@@ -360,8 +360,8 @@ TABLE = [
                         Times(1.0, 2.0, -3),
                         ValueError,
                         (
-                            "times.run_rnn_ms is -3; it must be finite and not "
-                            "negative"
+                            "times.run_rnn_ms is -3; it must be finite and "
+                            "not negative"
                         ),
                     ),
                 )
