@@ -117,19 +117,26 @@ def _as_samples(samples: object) -> list[Any]:
 def _join_labels(labels: list[Any]) -> Any:
     """Return what PyTorch makes of labels of one type, none a tensor.
 
-    It looks at the first one: of 1 and 2.5 it would make float32, and of True
-    and 2 integers.
+    It looks at the first one alone: of 1 and 2.5 it would make float32, of
+    2.5 and 1 float64, and of True and 2 integers.
     """
-    kind = type(labels[0])
+    mixed = set(map(type, labels)) == {int, float}
+    kind = float if mixed else type(labels[0])
     for index, label in enumerate(labels):
-        if type(label) is not kind:
+        if not mixed and type(label) is not kind:
             raise TypeError(
                 f"labels[{index}] is of type {type(label).__name__}; "
                 f"labels[0] is of type {kind.__name__}"
             )
     try:
-        return default_collate(labels)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        return default_collate(list(map(float, labels)) if mixed else labels)
+    except (
+        KeyError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise TypeError(
             f"labels are of type {kind.__name__}, of which PyTorch makes no "
             f"batch: {error}"
