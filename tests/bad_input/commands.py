@@ -45,6 +45,12 @@ def says(text: str) -> str:
     return f"packtutor: {text}\n"
 
 
+def is_folder(text: str) -> re.Pattern[str]:
+    """Match what the system says of a folder: Windows denies the access."""
+    reasons = "Is a directory|Permission denied|Access is denied"
+    return re.compile(f"packtutor: {re.escape(text)}: ({reasons})\n")
+
+
 def usage(text: str) -> re.Pattern[str]:
     """Match the usage, and after it this text."""
     return pattern("usage: ", f": error: {text}\n")
@@ -148,7 +154,7 @@ TABLE = [
                 "--figure: a folder",
                 lambda: given("explain", "go", "--figure", "inside.png"),
                 Refused,
-                says("cannot write 'inside.png': Is a directory"),
+                is_folder("cannot write 'inside.png'"),
             ),
         ],
         run(main),
@@ -188,7 +194,6 @@ TABLE = [
                         "no.txt",
                         "cannot read 'no.txt': No such file or directory",
                     ),
-                    ("inside", "cannot read 'inside': Is a directory"),
                     (
                         "empty.txt",
                         "'empty.txt' is empty; it must have a sequence",
@@ -215,6 +220,12 @@ TABLE = [
                         ),
                     ),
                 )
+            ),
+            Row(
+                "file: a folder",
+                lambda: given("report", "inside"),
+                Refused,
+                is_folder("cannot read 'inside'"),
             ),
             *(
                 Row(
@@ -261,7 +272,7 @@ TABLE = [
                 "--figure: a folder",
                 lambda: given(*REPORT, "--figure", "inside.png"),
                 Refused,
-                says("cannot write 'inside.png': Is a directory"),
+                is_folder("cannot write 'inside.png'"),
             ),
         ],
         run(main),
