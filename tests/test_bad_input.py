@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import os
 import random
 import re
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,6 @@ def test_a_change_of_any_kind_is_seen() -> None:
     values = torch.zeros(3)
     packed = torch.nn.utils.rnn.pack_sequence([torch.ones(2), torch.ones(1)])
     before = freeze((lstm, values, packed, [1, 2]))
-    gc.collect()
     assert freeze((lstm, values, packed, [1, 2])) == before
     lstm.eval()
     assert freeze((lstm, values, packed, [1, 2])) != before
@@ -210,3 +209,54 @@ def test_a_change_of_any_kind_is_seen() -> None:
     assert freeze((lstm, values, packed, [2, 1])) != before
     assert freeze([1]) != freeze([True])
     assert freeze((1,)) != freeze([1])
+
+
+@pytest.mark.parametrize(
+    ("change", "undo"),
+    [
+        (lambda _: torch.rand(1), lambda _: None),
+        (lambda _: random.random(), lambda _: None),
+        (lambda _: np.random.rand(), lambda _: None),  # noqa: NPY002
+        (
+            lambda _: torch.set_default_dtype(torch.float64),
+            lambda _: torch.set_default_dtype(torch.float32),
+        ),
+        (
+            lambda _: torch.use_deterministic_algorithms(True),
+            lambda _: torch.use_deterministic_algorithms(False),
+        ),
+        (
+            lambda _: os.environ.update(PACKTUTOR_DEVICE="meta"),
+            lambda _: os.environ.pop("PACKTUTOR_DEVICE"),
+        ),
+        (lambda _: plt.figure(), lambda _: plt.close("all")),
+        (
+            lambda folder: (folder / "left.txt").write_text("over"),
+            lambda folder: (folder / "left.txt").unlink(),
+        ),
+    ],
+    ids=[
+        "PyTorch draws",
+        "Python draws",
+        "NumPy draws",
+        "dtype",
+        "determinism",
+        "environment",
+        "figure",
+        "file",
+    ],
+)
+def test_a_change_of_the_process_is_seen(
+    change: Callable[[Path], object],
+    undo: Callable[[Path], object],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PACKTUTOR_DEVICE", "cpu")
+    before = settings(folder)
+    assert settings(folder) == before
+    try:
+        change(folder)
+        assert settings(folder) != before
+    finally:
+        undo(folder)

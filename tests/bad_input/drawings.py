@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bad_input.cases import Cases, Row, given
 from bad_input.lengths import bad_flag, bad_lengths, bad_side
-from bad_input.networks import BAD_PLANS, slabs
+from bad_input.plans import BAD_PLANS, slabs
 from bad_input.texts import no_texts
 from packtutor import DOCS
 

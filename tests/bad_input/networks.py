@@ -1,4 +1,4 @@
-"""Networks, their states and their plans."""
+"""Networks that run a batch, and their states."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 from torch.nn.utils.rnn import pack_sequence
 
-import packtutor.nn
-from bad_input.cases import Call, Cases, Row, given, pattern
+from bad_input.cases import Call, Cases, Row, given
 from bad_input.costs import lstm, not_a_network
 from bad_input.hostile import quantized
 from bad_input.lengths import bad_flag, bad_lengths
 from bad_input.packings import floats, ids, malformed, packed
-from bad_input.raggeds import NOT_JAGGED
+from bad_input.plans import BAD_PLANS, slabs
+from bad_input.tensors import NOT_JAGGED
 from packtutor import Plan, Ragged
 
 
@@ -243,110 +243,6 @@ def no_states(call: Callable[[Any], Call]) -> list[Row]:
     ]
 
 
-def slabs(*runs: Any, **fields: Any) -> Plan:
-    """Return a plan for ``batch()``, but for what is given."""
-    usual: dict[str, Any] = {
-        "route": "slabs",
-        "slabs": runs or ((0, 3, 2),),
-        "tokens": 4,
-        "cells": 6,
-        "time_ms": 0.1,
-    }
-    return Plan(**(usual | fields))
-
-
-BAD_PLANS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
-    "a route": (
-        lambda: "slabs",
-        TypeError,
-        "plan is of type str; it must be a Plan, as plan_run returns it",
-    ),
-    "a tuple": (
-        lambda: tuple(slabs()),
-        TypeError,
-        "plan is of type tuple; it must be a Plan, as plan_run returns it",
-    ),
-    "no such route": (
-        lambda: slabs(route="fast"),
-        ValueError,
-        "plan.route is 'fast'; it must be 'torch', 'bptt' or 'slabs'",
-    ),
-    "a route that is no text": (
-        lambda: slabs(route=torch.zeros(2)),
-        ValueError,
-        (
-            "plan.route is tensor([0., 0.]); it must be 'torch', 'bptt' or "
-            "'slabs'"
-        ),
-    ),
-    "no number of tokens": (
-        lambda: slabs(tokens=4.0),
-        TypeError,
-        "plan.tokens is 4.0; it must be an integer",
-    ),
-    "no number of cells": (
-        lambda: slabs(cells="6"),
-        TypeError,
-        "plan.cells is '6'; it must be an integer",
-    ),
-    "no slabs": (
-        lambda: slabs(slabs=5),
-        TypeError,
-        "plan.slabs is of type int; it must be a tuple of slabs",
-    ),
-    "a slab that is a list": (
-        lambda: slabs([0, 3, 2]),
-        TypeError,
-        (
-            "plan.slabs[0] is [0, 3, 2]; it must be three integers: first "
-            "step, end, rows"
-        ),
-    ),
-    "a slab of two numbers": (
-        lambda: slabs((0, 3)),
-        TypeError,
-        (
-            "plan.slabs[0] is (0, 3); it must be three integers: first step, "
-            "end, rows"
-        ),
-    ),
-    "other tokens": (
-        lambda: slabs(tokens=5),
-        ValueError,
-        "plan has 5 tokens; the batch has 4",
-    ),
-    "a gap": (
-        lambda: slabs((0, 1, 2), (2, 3, 1)),
-        ValueError,
-        (
-            "plan.slabs[1] runs from step 2 to 3; it must start at 1 and end "
-            "by 3"
-        ),
-    ),
-    "too many steps": (
-        lambda: slabs((0, 10**15, 2)),
-        ValueError,
-        (
-            f"plan.slabs[0] runs from step 0 to {10**15}; it must start at 0 "
-            f"and end by 3"
-        ),
-    ),
-    "too many rows": (
-        lambda: slabs((0, 3, 3)),
-        ValueError,
-        (
-            "plan.slabs[0] has 3 rows; 2 sequences of the batch are alive at "
-            "step 0"
-        ),
-    ),
-    "an early end": (
-        lambda: slabs((0, 2, 2)),
-        ValueError,
-        "plan ends at step 2; the longest sequence of the batch has 3",
-    ),
-}
-
-
 def not_batches() -> list[Row]:
     """Return what ``run_rnn`` cannot take apart."""
     wanted = "it must be a PackedSequence, a Ragged or a jagged nested tensor"
@@ -407,92 +303,6 @@ def networks(call: Callable[[Any], Call]) -> list[Row]:
         Row(f"rnn: {wrong}", lambda make=make: call(make()), TypeError, text)
         for wrong, (make, text) in not_a_network().items()
     ]
-
-
-def takes_layouts(name: str, network: Callable[[], nn.RNNBase]) -> Cases:
-    """Return the cases of a module's ``forward``."""
-    lstm_like = isinstance(network(), nn.LSTM)
-    bad_state = torch.zeros(1, 9, 3)
-    return Cases(
-        f"nn.{name}.forward",
-        lambda: given(network(), batch(), None),
-        is_run(network()),
-        [
-            Row(
-                "input: a list",
-                lambda: given(network(), [floats(3, 2)]),
-                TypeError,
-                "batch is of type list; it must be a PackedSequence, a "
-                "Ragged or a jagged nested tensor",
-            ),
-            Row(
-                "input: ids",
-                lambda: given(network(), Ragged(ids(4, 2), [1, 1])),
-                TypeError,
-                "batch.values has dtype torch.int64; an RNN reads "
-                "floating-point features: embed the ids first",
-            ),
-            *malformed(
-                lambda made: given(network(), made),
-                "batch",
-                ("sizes that grow", "an index out of range"),
-            ),
-            Row(
-                "hx: of other sequences",
-                lambda: given(
-                    network(),
-                    batch(),
-                    (bad_state, bad_state) if lstm_like else bad_state,
-                ),
-                ValueError,
-                "hx: h_0 has shape (1, 9, 3); it must be (layers x "
-                "directions, B, size) = (1, 2, 3)",
-            ),
-            # A dense tensor goes to PyTorch, whose texts these are.
-            Row(
-                "input: dense, one feature too many",
-                lambda: given(network(), floats(1, 3, 3)),
-                RuntimeError,
-                pattern("", "Expected 2, got 3"),
-            ),
-        ],
-    )
-
-
-def made_by_torch(name: str) -> Cases:
-    """Return the cases of a constructor, whose texts are PyTorch's."""
-    own = getattr(packtutor.nn, name)
-    return Cases(
-        f"nn.{name}",
-        lambda: given(2, 3, num_layers=2, bidirectional=True),
-        lambda made: (
-            type(made) is own and made.weight_hh_l1_reverse.shape[1] == 3
-        ),
-        [
-            Row(
-                "no size",
-                lambda: given(2, 0),
-                ValueError,
-                "hidden_size must be greater than zero",
-            ),
-            Row(
-                "a size that is a text",
-                lambda: given(2, "3"),
-                TypeError,
-                pattern("hidden_size should be of type int, got", "str"),
-            ),
-            Row(
-                "dropout above 1",
-                lambda: given(2, 3, dropout=1.5),
-                ValueError,
-                pattern("dropout should be a number in range [0, 1]", ""),
-            ),
-        ],
-    )
-
-
-def same_class(result: Any) -> bool:
-    return type(result) is packtutor.nn.LSTM and len(result._flat_weights) == 4
 
 
 TABLE = [
@@ -616,31 +426,6 @@ TABLE = [
                 "dtype is torch.int64; an RNN computes with floating-point "
                 "numbers",
             ),
-        ],
-    ),
-    takes_layouts("RNN", lambda: seeded(packtutor.nn.RNN)),
-    takes_layouts("GRU", lambda: seeded(packtutor.nn.GRU)),
-    takes_layouts("LSTM", lambda: seeded(packtutor.nn.LSTM)),
-    made_by_torch("RNN"),
-    made_by_torch("GRU"),
-    made_by_torch("LSTM"),
-    Cases(
-        "nn.convert",
-        lambda: given(lstm()),
-        same_class,
-        [
-            Row(
-                wrong,
-                lambda make=make: given(make()),
-                TypeError,
-                f"module is of type {kind}; it must be a torch.nn.Module",
-            )
-            for wrong, make, kind in (
-                ("None", lambda: None, "NoneType"),
-                ("a class", lambda: nn.LSTM, "type"),
-                ("a list of modules", lambda: [lstm()], "list"),
-                ("its weights", lambda: lstm().state_dict(), "OrderedDict"),
-            )
         ],
     ),
 ]

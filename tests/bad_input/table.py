@@ -6,12 +6,16 @@ from bad_input import (
     commands,
     costs,
     drawings,
+    layouts,
     models,
+    modules,
     networks,
     packings,
     raggeds,
     reports,
+    samplers,
     settings,
+    targets,
     texts,
 )
 from bad_input.cases import Cases
@@ -20,12 +24,16 @@ _TABLES = (
     commands,
     costs,
     drawings,
+    layouts,
     models,
+    modules,
     networks,
     packings,
     raggeds,
     reports,
+    samplers,
     settings,
+    targets,
     texts,
 )
 TABLE: list[Cases] = [cases for part in _TABLES for cases in part.TABLE]
