@@ -40,9 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         O(N) time. ``explain`` keeps the texts in memory, ``report`` does not.
         ``report --measure`` adds about half a minute at most.
     """
-    if argv is not None:
-        argv = _as_arguments(argv)
-    arguments = _parser().parse_args(argv)
+    given = None if argv is None else _as_arguments(argv)
+    arguments = _parser().parse_args(given)
     try:
         lines = arguments.run(arguments)
     except KeyboardInterrupt:
