@@ -140,9 +140,15 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _count(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) < 2**31:
+        # Python reads no more than 4,300 digits.
+        if (
+            not text.isdecimal()
+            or len(text) > 4300
+            or not least <= int(text) < 2**31
+        ):
+            shown = text if len(text) <= 40 else f"{text[:40]}..."
             raise argparse.ArgumentTypeError(
-                f"{text!r} is no whole number from {least} on, below 2**31"
+                f"{shown!r} is no whole number from {least} on, below 2**31"
             )
         return int(text)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from packtutor import __version__, tokenize
+from packtutor._checks import as_list, short
 from packtutor._commands import (
     InputError,
     leave_output,
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             are at fault.
 
     Raises:
+        TypeError: If ``argv`` is no list of texts.
         SystemExit: After ``--help`` and ``--version``, and where arguments
             are missing or unknown.
 
@@ -45,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         O(N) time. ``explain`` keeps the texts in memory, ``report`` does not.
         ``report --measure`` adds about half a minute at most.
     """
-    arguments = _parser().parse_args(argv)
+    given = None if argv is None else _as_arguments(argv)
+    arguments = _parser().parse_args(given)
     try:
         lines = arguments.run(arguments)
     except KeyboardInterrupt:
@@ -147,15 +150,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _as_arguments(argv: object) -> list[str]:
+    arguments = as_list(argv, "argv", "arguments")
+    for index, argument in enumerate(arguments):
+        if not isinstance(argument, str):
+            raise TypeError(
+                f"argv[{index}] is of type {type(argument).__name__}; it "
+                f"must be a str"
+            )
+    return arguments
+
+
 def _number_to(most: int) -> Callable[[str], int]:
     """Return what reads a number from 1 to ``most``."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and 0 < int(text) <= most):
+        digits = text.lstrip("0") if text.isascii() else ""
+        # Python reads no more than 4,300 digits.
+        if (
+            not digits.isdigit()
+            or len(digits) > len(str(most))
+            or int(digits) > most
+        ):
             raise argparse.ArgumentTypeError(
-                f"{text!r} is no whole number from 1 to {most:,}"
+                f"{short(text)} is no whole number from 1 to {most:,}"
             )
-        return int(text)
+        return int(digits)
 
     return read
 

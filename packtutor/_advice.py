@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from packtutor._batches import sorted_batches
+from packtutor._checks import short
 from packtutor._shuffled import shuffled_share
 from packtutor._tally import multiply_add
 from packtutor._terminal import count
@@ -96,6 +98,10 @@ def advice(statistics: Statistics, times: Times | None = None) -> Advice:
         statistics: From ``report_lengths`` or ``report_file``.
         times: What the clock said about the same batches, if anything.
 
+    Raises:
+        TypeError: If an argument has another type, or a time is no number.
+        ValueError: If a time is negative or not finite.
+
     Example:
         >>> from packtutor.report import report_lengths
         >>> advice(report_lengths([7, 7])).sentence
@@ -111,6 +117,9 @@ def advice(statistics: Statistics, times: Times | None = None) -> Advice:
     Not for:
         Choosing between ways that differ by a few per cent: measure them.
     """
+    statistics = as_statistics(statistics)
+    if times is not None:
+        times = _as_times(times)
     rules = (_empty, _equal, _few, _outlier, _pad, _keep, _batch)
     found = next(filter(None, (rule(statistics) for rule in rules)), None)
     found = found or _pack(statistics)
@@ -128,6 +137,41 @@ def advice(statistics: Statistics, times: Times | None = None) -> Advice:
         f"{'them' if statistics.empty else 'it'}, {_list(best, 'and')} {are}: "
         f"{clock}.",
     )
+
+
+def as_statistics(statistics: object) -> Statistics:
+    """Return ``statistics`` if a report made them."""
+    from packtutor.report import Statistics  # noqa: PLC0415 (imports this)
+
+    if not isinstance(statistics, Statistics):
+        raise TypeError(
+            f"statistics is of type {type(statistics).__name__}; it must be "
+            f"what report_lengths or report_file returns"
+        )
+    return statistics
+
+
+def _as_times(times: object) -> Times:
+    """Return ``times`` if they are times: run_rnn_ms may be None."""
+    if not isinstance(times, Times):
+        raise TypeError(
+            f"times is of type {type(times).__name__}; it must be Times"
+        )
+    given: tuple[object, ...] = times
+    for name, time_ms in zip(Times._fields, given, strict=True):
+        if time_ms is None and name == "run_rnn_ms":
+            continue
+        if isinstance(time_ms, bool) or not isinstance(time_ms, (int, float)):
+            raise TypeError(
+                f"times.{name} is {short(time_ms)}; it must be a number of "
+                f"milliseconds"
+            )
+        if not 0 <= time_ms < math.inf:
+            raise ValueError(
+                f"times.{name} is {time_ms}; it must be finite and not "
+                f"negative"
+            )
+    return times
 
 
 _VERBS = {"pad": "pad", "pack": "pack", "run_rnn": "use run_rnn"}

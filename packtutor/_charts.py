@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import torch
@@ -16,15 +16,27 @@ from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from torch import Tensor
 
 from packtutor import _palette, _places
-from packtutor._checks import Lengths, as_integers, as_lengths
+from packtutor._checks import (
+    INT64_MAX,
+    Lengths,
+    add_up,
+    as_integers,
+    as_lengths,
+    as_list,
+    short,
+)
 from packtutor._drawing import DPI, NOTE, PAGE, WORD
 from packtutor._palette import INK, LINES, PAD, PAPER, RULE
 from packtutor._pictures import count
-from packtutor._plans import Plan, check_fit
+from packtutor._plans import Plan, as_plan, check_fit, check_tokens
+from packtutor._reading import check_longest
 from packtutor._tally import median, percentile_95
 
 # At most so many bars of a histogram.
 _BARS = 40
+
+# At most so many steps of a plan.
+_STEPS = 10**6
 
 
 # The size of a chart in inches.
@@ -49,18 +61,29 @@ def histogram(lengths: Lengths) -> Figure:
     return figure
 
 
-def report(
-    figure: Figure, curves: Curves, lengths: Lengths, counts: Lengths | None
-) -> None:
+class Report(NamedTuple):
+    """What both charts show, checked."""
+
+    curves: dict[str, tuple[list[int], list[float]]]
+    values: Tensor
+    counts: Tensor
+
+
+def read_report(
+    curves: Curves, lengths: Lengths, counts: Lengths | None
+) -> Report:
+    """Check what is to be drawn, before there is a figure."""
+    return Report(_read_curves(curves), *_read_lengths(lengths, counts))
+
+
+def report(figure: Figure, checked: Report) -> None:
     """Draw both, one below the other."""
-    checked = _read_curves(curves)
-    values, numbers = _read_lengths(lengths, counts)
     figure.set_size_inches(_WIDTH, 2 * _HEIGHT)
     parts: Any = figure.subfigures(2, 1)
     for part in parts:
         part.set_facecolor(PAPER)
-    _draw_growth(parts[0], checked)
-    _draw_histogram(parts[1], values, numbers)
+    _draw_growth(parts[0], checked.curves)
+    _draw_histogram(parts[1], checked.values, checked.counts)
 
 
 def new_figure() -> Figure:
@@ -139,19 +162,34 @@ def _read_curves(
     curves: Curves,
 ) -> dict[str, tuple[list[int], list[float]]]:
     """Return the points of all curves."""
+    if not isinstance(curves, Mapping):
+        raise TypeError(
+            f"curves is {short(curves)}; it must be a dictionary of curves"
+        )
     if not curves:
         raise ValueError("curves is empty; it must have at least one curve")
     return {
-        name: _read_curve(f"curves[{name!r}]", *curve)
+        _read_name(name): _read_curve(f"curves[{name!r}]", curve)
         for name, curve in curves.items()
     }
+
+
+def _read_name(name: object) -> str:
+    """Return a curve's name; matplotlib hides those that start with "_"."""
+    if not isinstance(name, str):
+        raise TypeError(f"curves has the name {short(name)}; it must be a str")
+    if name.startswith("_"):
+        raise ValueError(
+            f"curves has the name {short(name)}; it must not start with '_'"
+        )
+    return name
 
 
 def _read_lengths(
     lengths: Lengths, counts: Lengths | None
 ) -> tuple[Tensor, Tensor]:
     """Return the different lengths, in order, and how often each occurs."""
-    checked = as_lengths(lengths)
+    checked = check_longest(as_lengths(lengths))
     if counts is None:
         values, numbers = torch.unique(checked, return_counts=True)
     else:
@@ -169,17 +207,26 @@ def _read_lengths(
             )
     if not values.numel():
         raise ValueError("lengths is empty; there is nothing to draw")
+    if add_up(numbers) > INT64_MAX:
+        raise ValueError(
+            f"counts add up to {add_up(numbers)}; they may only to {INT64_MAX}"
+        )
     return values, numbers
 
 
 def slabs(plan: Plan, lengths: Lengths) -> Figure:
     """Draw the slabs of a plan over the tokens of a batch."""
-    if not isinstance(plan, Plan):
-        raise TypeError(
-            f"plan is of type {type(plan).__name__}; it must be a Plan, as "
-            f"plan_run returns it"
+    plan = as_plan(plan)
+    checked = as_lengths(lengths)
+    # Before the steps are counted, which may be more than there is memory.
+    check_tokens(plan, add_up(checked))
+    if checked.numel() and int(checked.max()) > _STEPS:
+        index = int(checked.argmax())
+        raise ValueError(
+            f"lengths[{index}] is {int(checked[index])}; at most {_STEPS} "
+            f"steps are drawn"
         )
-    alive = _places.batch_sizes(as_lengths(lengths))
+    alive = _places.batch_sizes(checked)
     check_fit(plan, alive)
     if not plan.slabs:
         raise ValueError("plan has no slab; there is nothing to draw")
@@ -224,12 +271,21 @@ def _name_slabs(plan: Plan) -> str:
     return count(len(plan.slabs), name) + share * (plan.route == "slabs")
 
 
-def _read_curve(
-    name: str, sizes: Sequence[int], fractions: Sequence[float]
-) -> tuple[list[int], list[float]]:
+def _read_curve(name: str, curve: object) -> tuple[list[int], list[float]]:
     """Return a curve's points; refuse what is no batch size or fraction."""
+    if not isinstance(curve, (tuple, list)) or len(curve) != 2:
+        raise TypeError(
+            f"{name} is {short(curve)}; it must be a pair (batch sizes, "
+            f"fractions)"
+        )
+    sizes, fractions = curve
     counts: list[int] = as_integers(sizes, f"{name}: batch sizes").tolist()
-    shares = [float(fraction) for fraction in fractions]
+    shares = [
+        _read_share(f"{name}: fractions[{index}]", fraction)
+        for index, fraction in enumerate(
+            as_list(fractions, f"{name}: fractions", "numbers")
+        )
+    ]
     if len(counts) != len(shares) or not counts:
         raise ValueError(
             f"{name} has {count(len(counts), 'batch size')} and "
@@ -242,13 +298,19 @@ def _read_curve(
                 f"{name}: batch sizes[{index}] is {size}; it must be at "
                 f"least 1"
             )
-    for index, share in enumerate(shares):
-        if not 0 <= share <= 1:
-            raise ValueError(
-                f"{name}: fractions[{index}] is {share}; it must be from 0 "
-                f"to 1"
-            )
     return counts, shares
+
+
+def _read_share(name: str, fraction: Any) -> float:
+    try:
+        share = float(fraction)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(
+            f"{name} is {short(fraction)}; it must be a number"
+        ) from None
+    if not 0 <= share <= 1:
+        raise ValueError(f"{name} is {share}; it must be from 0 to 1")
+    return share
 
 
 def _new_axes(figure: Figure | SubFigure, x_label: str, y_label: str) -> Axes:
@@ -267,10 +329,12 @@ def _new_axes(figure: Figure | SubFigure, x_label: str, y_label: str) -> Axes:
 
 def _draw_legend(figure: Figure | SubFigure) -> None:
     """Name the lines above the axes, where they cover nothing."""
-    figure.legend(
+    legend = figure.legend(
         loc="outside upper left",
         ncols=2,
         fontsize=NOTE,
         labelcolor=INK,
         frameon=False,
     )
+    for name in legend.get_texts():
+        name.set_parse_math(False)  # a "$" stands for itself

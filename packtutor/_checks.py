@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, SupportsIndex, TypeAlias
 
 import torch
@@ -13,6 +13,20 @@ Lengths: TypeAlias = Tensor | Iterable[SupportsIndex]
 Side: TypeAlias = Literal["left", "right"]
 
 INT64_MAX = 2**63 - 1
+
+INTEGERS = {
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+}
+# Sets have no order, and what a mapping holds is not what it iterates over:
+# Counter(lengths) would be read as the different lengths.
+_NO_LISTS = (str, bytes, set, frozenset, Mapping)
 
 
 def as_tensor(value: object, name: str, least_dims: int = 1) -> Tensor:
@@ -28,12 +42,43 @@ def as_tensor(value: object, name: str, least_dims: int = 1) -> Tensor:
             f"{' and is nested' if value.is_nested else ''}; "
             f"it must be a dense tensor"
         )
+    if value.is_quantized:
+        # Moving its rows may abort the process.
+        raise TypeError(
+            f"{name} has dtype {value.dtype}, which is quantized; call "
+            f".dequantize()"
+        )
     if value.dim() < least_dims:
         raise ValueError(
             f"{name} has shape {tuple(value.shape)}; it must have at least "
             f"{least_dims} dimension{'s' if least_dims > 1 else ''}"
         )
     return value
+
+
+def to_cpu(tensor: Tensor, name: str) -> Tensor:
+    """Return a tensor's values on the CPU; waits for another device."""
+    try:
+        return tensor.cpu()
+    except NotImplementedError:
+        raise ValueError(
+            f"{name} is on device {tensor.device}, which holds no values"
+        ) from None
+
+
+def as_device(device: object) -> torch.device:
+    """Return a device, also by its name; it need not be there."""
+    if isinstance(device, torch.device):
+        return device
+    if not isinstance(device, str):
+        raise TypeError(
+            f"device is of type {type(device).__name__}; it must be a "
+            f"torch.device or its name"
+        )
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}, no device's name") from error
 
 
 def as_flag(value: object, name: str) -> bool:
@@ -45,11 +90,11 @@ def as_flag(value: object, name: str) -> bool:
 
 def as_list(values: object, name: str, kind: str) -> list[Any]:
     """Return the elements of an iterable; ``kind`` says what they must be."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, _NO_LISTS) or not isinstance(values, Iterable):
         raise TypeError(
             f"{name} is {short(values)}; it must be a list of {kind}"
         )
-    return list(values)
+    return list(iter(values))  # its len may lie
 
 
 def as_count(
@@ -64,9 +109,13 @@ def as_count(
             f"{least}"
         ) from None
     if count < least:
-        raise ValueError(f"{name} is {count}; it must be at least {least}")
+        raise ValueError(
+            f"{name} is {short(count)}; it must be at least {least}"
+        )
     if count > most:
-        raise ValueError(f"{name} is {count}; it must be at most {most}")
+        raise ValueError(
+            f"{name} is {short(count)}; it must be at most {most}"
+        )
     return count
 
 
@@ -131,7 +180,7 @@ def read_alike(tensors: list[Any]) -> tuple[int, ...] | None:
         if set(map(operator.attrgetter(name), tensors)) != {wanted}:
             return None
     shapes = list(map(operator.attrgetter("shape"), tensors))
-    if not first.dim() or len(set(map(len, shapes))) > 1:
+    if not first.dim() or first.is_quantized or len(set(map(len, shapes))) > 1:
         return None
     lengths, *others = zip(*shapes, strict=True)
     return lengths if all(len(set(other)) == 1 for other in others) else None
@@ -180,8 +229,15 @@ def add_up(lengths: Tensor) -> int:
 
 
 def short(value: object) -> str:
-    """Return a repr of at most 60 characters."""
-    text = repr(value)
+    """Return a repr of at most 60 characters, or the type if it has none.
+
+    ``repr`` raises for an integer of more than 4,300 digits, for lists that
+    are nested too deep, and for objects that are not whole.
+    """
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 (any object's error)
+        return f"of type {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -197,13 +253,17 @@ def as_int(value: object) -> int:
         value.dtype == torch.bool or value.dim()
     ):
         raise TypeError
-    return operator.index(value)  # type: ignore[arg-type]
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except Exception as error:
+        # A tensor without values raises something else than a TypeError.
+        raise TypeError from error
 
 
 def _from_tensor(values: Tensor, name: str) -> Tensor:
     values = as_tensor(values, name, 0)
     dtype = values.dtype
-    if dtype.is_floating_point or dtype.is_complex or dtype == torch.bool:
+    if dtype not in INTEGERS:
         raise TypeError(
             f"{name} has dtype {dtype}; its elements must be integers"
         )
@@ -237,13 +297,12 @@ def _from_array(values: object, name: str) -> Tensor:
 
 
 def _from_iterable(values: object, name: str) -> Tensor:
-    unordered = isinstance(values, (str, bytes, set, frozenset))
-    if unordered or not isinstance(values, Iterable):
+    if isinstance(values, _NO_LISTS) or not isinstance(values, Iterable):
         raise TypeError(
             f"{name} is {short(values)}; it must be a tensor, an array or a "
             f"list of integers"
         )
-    items = list(values)
+    items = list(iter(values))  # its len may lie
     if not set(map(type, items)) <= {int}:
         for index, item in enumerate(items):
             try:
@@ -256,7 +315,7 @@ def _from_iterable(values: object, name: str) -> Tensor:
     if items and max(map(abs, items)) > INT64_MAX:
         index = next(i for i, n in enumerate(items) if abs(n) > INT64_MAX)
         raise ValueError(
-            f"{name}[{index}] is {items[index]}; its size must be at most "
-            f"{INT64_MAX}"
+            f"{name}[{index}] is {short(items[index])}; its size must be at "
+            f"most {INT64_MAX}"
         )
     return torch.tensor(items, dtype=torch.int64, device="cpu")

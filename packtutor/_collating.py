@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import default_collate
 
 from packtutor._checks import as_list, as_tensor, check_alike
@@ -42,8 +43,8 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
             numbers.
 
     Raises:
-        TypeError: If a sample is neither, if only some are pairs, or if
-            dtypes differ.
+        TypeError: If a sample is neither, if only some are pairs, if dtypes
+            or types of labels differ, or if there is no batch of such labels.
         ValueError: If there is none, or if shapes or devices differ.
 
     Example:
@@ -64,9 +65,7 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
         A label for each token: call it once for the tokens and once for the
         labels, which are sequences too.
     """
-    samples = as_list(samples, "samples", "tensors or pairs (tensor, label)")
-    if not samples:
-        raise ValueError("samples is empty; it must have at least one")
+    samples = _as_samples(samples)
     paired = _is_pair(samples[0])
     for index, sample in enumerate(samples):
         if not isinstance(sample, Tensor) and not _is_pair(sample):
@@ -86,7 +85,7 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
     batch = _join([sequence for sequence, _ in samples], "sequences")
     labels = [label for _, label in samples]
     if not any(isinstance(label, Tensor) for label in labels):
-        return LabelledBatch(batch, default_collate(labels))
+        return LabelledBatch(batch, _join_labels(labels))
     for index, label in enumerate(labels):
         as_tensor(label, f"labels[{index}]", 0)
     check_alike(labels, "labels")
@@ -99,6 +98,49 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
                 f"collate the labels alone)"
             )
     return LabelledBatch(batch, torch.stack(labels))
+
+
+def _as_samples(samples: object) -> list[Any]:
+    """Return the samples, at least one, of any type."""
+    if isinstance(samples, (Tensor, PackedSequence)):
+        # Their parts are tensors too, but no samples.
+        raise TypeError(
+            f"samples is a {type(samples).__name__}; it must be a list of "
+            f"tensors or pairs (tensor, label)"
+        )
+    found = as_list(samples, "samples", "tensors or pairs (tensor, label)")
+    if not found:
+        raise ValueError("samples is empty; it must have at least one")
+    return found
+
+
+def _join_labels(labels: list[Any]) -> Any:
+    """Return what PyTorch makes of labels of one type, none a tensor.
+
+    It looks at the first one alone: of 1 and 2.5 it would make float32, of
+    2.5 and 1 float64, and of True and 2 integers.
+    """
+    mixed = set(map(type, labels)) == {int, float}
+    kind = float if mixed else type(labels[0])
+    for index, label in enumerate(labels):
+        if not mixed and type(label) is not kind:
+            raise TypeError(
+                f"labels[{index}] is of type {type(label).__name__}; "
+                f"labels[0] is of type {kind.__name__}"
+            )
+    try:
+        return default_collate(list(map(float, labels)) if mixed else labels)
+    except (
+        KeyError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise TypeError(
+            f"labels are of type {kind.__name__}, of which PyTorch makes no "
+            f"batch: {error}"
+        ) from error
 
 
 def _is_pair(sample: object) -> bool:

@@ -104,6 +104,11 @@ def as_form(batch: Any) -> tuple[Form, Ragged, Tensor | None]:
             f"{second.dtype}; a mask must be of bool: call .bool(), and give "
             f"fn what it takes"
         )
+    if kind == "mask" and batch[1].shape != padded.shape[:2]:
+        raise ValueError(
+            f"batch[1] has shape {tuple(batch[1].shape)}; a mask of batch[0] "
+            f"must have {tuple(padded.shape[:2])}"
+        )
     return Form(kind), Ragged.from_padded(padded, second), padded
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from packtutor import _places
 from packtutor._layout import Layout, Part
+from packtutor._networks import read_weight
 
 States = tuple[Tensor, ...]
 Shape = tuple[int, ...]
@@ -67,7 +68,7 @@ def read_cells(rnn: nn.RNNBase) -> list[Cell]:
     return [
         Cell(
             rnn.mode,
-            [getattr(rnn, name) for name, _ in names],
+            [read_weight(rnn, name) for name, _ in names],
             rnn.bias,
             rnn.training,
         )

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from packtutor._checks import INTEGERS, to_cpu
+
 
 def read_nested(nested: object, name: str) -> tuple[Tensor, Tensor, Tensor]:
     """Return values (N, *), lengths (B,) on the CPU, and offsets (B + 1,).
@@ -32,12 +34,12 @@ def read_nested(nested: object, name: str) -> tuple[Tensor, Tensor, Tensor]:
         )
     values: Tensor = jagged.values()
     offsets: Tensor = jagged.offsets()
-    if offsets.is_floating_point() or not offsets.numel():
+    if offsets.dtype not in INTEGERS or not offsets.numel():
         raise ValueError(
             f"{name} has offsets of dtype {offsets.dtype} and shape "
             f"{tuple(offsets.shape)}; it must have B + 1 integers"
         )
-    bounds = offsets.to("cpu", torch.int64)
+    bounds = to_cpu(offsets, name).to(torch.int64)
     given = jagged.lengths()
     if given is not None and not torch.equal(
         given.to("cpu", torch.int64), bounds.diff()

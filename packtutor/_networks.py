@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,23 @@ def as_rnn(rnn: object) -> nn.RNNBase:
 
 def first_weight(rnn: nn.RNNBase) -> Tensor:
     """Return the weight whose type and device stand for all."""
-    return cast("Tensor", rnn.weight_ih_l0)
+    return read_weight(rnn, "weight_ih_l0")
+
+
+def read_weight(rnn: nn.RNNBase, name: str) -> Tensor:
+    """Return a weight by its name; a parametrised one is computed here."""
+    try:
+        weight = getattr(rnn, name)
+    except AttributeError as error:
+        raise ValueError(
+            f"rnn has no {name}, which a network of its sizes has"
+        ) from error
+    if not isinstance(weight, Tensor):
+        raise TypeError(
+            f"rnn.{name} is of type {type(weight).__name__}; it must be a "
+            f"tensor"
+        )
+    return weight
 
 
 def check_features(

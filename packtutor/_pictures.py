@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from packtutor._checks import short
+from packtutor._checks import as_list, short
 from packtutor._drawing import (
     DOTS,
     LETTERS,
@@ -66,14 +66,14 @@ def read(
             f"docs is the single str {short(docs)}; it must be an iterable "
             f"of texts: [text]"
         )
-    docs = list(docs)
-    for index, text in enumerate(docs):
+    texts = as_list(docs, "docs", "texts")
+    for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(
                 f"docs[{index}] is of type {type(text).__name__}; "
                 f"it must be a str"
             )
-    words = [tokenize(text) for text in docs]
+    words = [tokenize(text) for text in texts]
     lengths = [len(row) for row in words]
     if not any(lengths):
         raise ValueError("docs has no word; there is nothing to draw")
@@ -82,7 +82,7 @@ def read(
             f"docs[{lengths.index(0)}] has no word; a PackedSequence cannot "
             f"hold an empty sequence"
         )
-    return Batch(words, lengths, Vocabulary.from_texts(docs), padding_value)
+    return Batch(words, lengths, Vocabulary.from_texts(texts), padding_value)
 
 
 def pack(batch: Batch) -> Packed:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from packtutor._checks import short
 from packtutor._costs import SHORT, find_rates, set_up_us
 from packtutor._kernels import fuses
 from packtutor._networks import casts, computing_type
@@ -129,20 +130,49 @@ def can_fill_up(rnn: nn.RNNBase) -> bool:
     return rnn.mode == "LSTM" and not rnn.proj_size
 
 
-def check_plan(
-    plan: object, rnn: nn.RNNBase, batch_sizes: Tensor, data: Tensor
-) -> Plan:
-    """Return the plan if it can run this network over these tokens."""
+def as_plan(plan: object) -> Plan:
+    """Return ``plan`` if it is a Plan that holds what its types say."""
     if not isinstance(plan, Plan):
         raise TypeError(
             f"plan is of type {type(plan).__name__}; it must be a Plan, as "
             f"plan_run returns it"
         )
-    if plan.route not in ("torch", "bptt", "slabs"):
+    route: object = plan.route
+    if not isinstance(route, str) or route not in ("torch", "bptt", "slabs"):
         raise ValueError(
-            f"plan.route is {plan.route!r}; it must be 'torch', 'bptt' or "
+            f"plan.route is {short(route)}; it must be 'torch', 'bptt' or "
             f"'slabs'"
         )
+    for name in ("tokens", "cells"):
+        number = getattr(plan, name)
+        if type(number) is not int:
+            raise TypeError(
+                f"plan.{name} is {short(number)}; it must be an integer"
+            )
+    slabs: object = plan.slabs
+    if not isinstance(slabs, tuple):
+        raise TypeError(
+            f"plan.slabs is of type {type(slabs).__name__}; it must be a "
+            f"tuple of slabs"
+        )
+    for index, slab in enumerate(slabs):
+        if (
+            not isinstance(slab, tuple)
+            or len(slab) != 3
+            or any(type(number) is not int for number in slab)
+        ):
+            raise TypeError(
+                f"plan.slabs[{index}] is {short(slab)}; it must be three "
+                f"integers: first step, end, rows"
+            )
+    return plan
+
+
+def check_plan(
+    plan: object, rnn: nn.RNNBase, batch_sizes: Tensor, data: Tensor
+) -> Plan:
+    """Return the plan if it can run this network over these tokens."""
+    plan = as_plan(plan)
     device = data.device
     if plan.route == "slabs" and (not can_fill_up(rnn) or data.is_complex()):
         raise ValueError(
@@ -159,18 +189,21 @@ def check_plan(
         raise ValueError(
             f"plan.route is {plan.route!r}; {where} it must be 'torch'"
         )
-    _check_form(plan)
     check_fit(plan, batch_sizes)
     return plan
 
 
-def check_fit(plan: Plan, batch_sizes: Tensor) -> None:
-    """Raise unless the slabs are those of a packed batch."""
-    tokens = int(batch_sizes.sum())
+def check_tokens(plan: Plan, tokens: int) -> None:
+    """Raise unless a plan is one for so many tokens."""
     if plan.tokens != tokens:
         raise ValueError(
             f"plan has {plan.tokens} tokens; the batch has {tokens}"
         )
+
+
+def check_fit(plan: Plan, batch_sizes: Tensor) -> None:
+    """Raise unless the slabs are those of a packed batch."""
+    check_tokens(plan, int(batch_sizes.sum()))
     steps, done = batch_sizes.numel(), 0
     for index, (start, stop, rows) in enumerate(plan.slabs):
         name = f"plan.slabs[{index}]"
@@ -191,30 +224,6 @@ def check_fit(plan: Plan, batch_sizes: Tensor) -> None:
             f"plan ends at step {done}; the longest sequence of the batch "
             f"has {steps}"
         )
-
-
-def _check_form(plan: Plan) -> None:
-    """Raise unless the plan holds what its types say."""
-    if type(plan.tokens) is not int:
-        raise TypeError(
-            f"plan.tokens is {plan.tokens!r}; it must be an integer"
-        )
-    slabs: object = plan.slabs
-    if not isinstance(slabs, tuple):
-        raise TypeError(
-            f"plan.slabs is of type {type(slabs).__name__}; it must be a "
-            f"tuple of slabs"
-        )
-    for index, slab in enumerate(slabs):
-        if (
-            not isinstance(slab, tuple)
-            or len(slab) != 3
-            or any(type(number) is not int for number in slab)
-        ):
-            raise TypeError(
-                f"plan.slabs[{index}] is {slab!r}; it must be three integers: "
-                f"first step, end, rows"
-            )
 
 
 def _in_rectangles(

@@ -31,6 +31,18 @@ _WIDE_SPACE = {
 }
 
 
+def check_longest(lengths: Tensor) -> Tensor:
+    """Return lengths (n,) if none is longer than is counted."""
+    long = (lengths > LONGEST).nonzero()
+    if long.numel():
+        index = int(long[0])
+        raise ValueError(
+            f"lengths[{index}] is {int(lengths[index])}; it must be at most "
+            f"{LONGEST}"
+        )
+    return lengths
+
+
 def read_lengths(
     file: BinaryIO,
     name: str,
@@ -64,7 +76,13 @@ def _read_blocks(
     r"""Yield the text in whole letters, each line end as ``\n``, no BOM."""
     rest, line, begun, final = b"", 1, False, False
     while not final:
-        data = file.read(size)
+        data: object = file.read(size)
+        if not isinstance(data, bytes):
+            # Text, or nothing yet from a file that does not wait.
+            raise TypeError(
+                f"{name} gives {type(data).__name__} to read; it must give "
+                f"bytes, as a file does that is opened in mode 'rb'"
+            )
         on_read(len(data))
         final = not data
         block = rest + data

@@ -33,6 +33,8 @@ from packtutor._filling import Filler
 __all__ = ["BucketBatchSampler", "LabelledBatch", "collate"]
 
 _BLOCK = 1 << 16
+# A step of an epoch has a batch for each: more would not fit the memory.
+_MOST_PROCESSES = 10**6
 
 
 class BucketBatchSampler(Sampler[list[int]]):
@@ -286,7 +288,7 @@ class BucketBatchSampler(Sampler[list[int]]):
             if name not in state:
                 raise ValueError(f"state has no {name!r}; state_dict gives it")
         for name, own in self._identity.items():
-            if state[name] != own:
+            if type(state[name]) is not type(own) or state[name] != own:
                 raise ValueError(
                     f"state[{name!r}] is {short(state[name])}; it must be "
                     f"{short(own)}, as in this sampler: other batches come "
@@ -352,7 +354,7 @@ def _as_place(num_replicas: object, rank: object) -> tuple[int, int]:
             f"num_replicas is {short(num_replicas)} and rank is "
             f"{short(rank)}; both must be given, or none"
         )
-    processes = as_count(num_replicas, "num_replicas", 1)
+    processes = as_count(num_replicas, "num_replicas", 1, _MOST_PROCESSES)
     place = as_count(rank, "rank", 0)
     if place >= processes:
         raise ValueError(

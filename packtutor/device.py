@@ -129,10 +129,7 @@ def make_fast(precision: Precision = "ieee") -> None:
     Not for:
         Printed results: two runs may differ.
     """
-    if precision not in ("ieee", "tf32"):
-        raise ValueError(
-            f"precision is {short(precision)}; it must be 'ieee' or 'tf32'"
-        )
+    precision = _as_precision(precision)
     torch.use_deterministic_algorithms(mode=False)
     torch.backends.cudnn.benchmark = True
     set_float32(precision)
@@ -140,6 +137,7 @@ def make_fast(precision: Precision = "ieee") -> None:
 
 def set_float32(precision: Precision) -> None:
     """Say how CUDA multiplies float32; nothing else changes."""
+    precision = _as_precision(precision)
     backends: Any = torch.backends  # its types lag behind its attributes
     # The older names of the same settings too: torch.export reads them, and
     # PyTorch raises where the old and the new ones disagree. PyTorch 2.9 warns
@@ -151,3 +149,11 @@ def set_float32(precision: Precision) -> None:
     backends.cudnn.rnn.fp32_precision = precision
     backends.cudnn.conv.fp32_precision = precision
     backends.cuda.matmul.fp32_precision = precision
+
+
+def _as_precision(precision: object) -> Precision:
+    if not isinstance(precision, str) or precision not in ("ieee", "tf32"):
+        raise ValueError(
+            f"precision is {short(precision)}; it must be 'ieee' or 'tf32'"
+        )
+    return "ieee" if precision == "ieee" else "tf32"

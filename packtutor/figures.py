@@ -34,7 +34,7 @@ from packtutor import (
     _pictures,
     _stepped,
 )
-from packtutor._checks import Lengths, Side, as_side
+from packtutor._checks import Lengths, Side, as_flag, as_side
 from packtutor._drawing import DPI
 from packtutor._palette import PAPER
 from packtutor._plans import Plan
@@ -135,8 +135,8 @@ def draw_padded(
         returns: A figure at most 5.8 inches wide.
 
     Raises:
-        TypeError: If ``docs`` is one ``str`` or holds anything else, or if
-            ``padding_value`` is no ``int``.
+        TypeError: If ``docs`` is one ``str`` or holds anything else, if
+            ``padding_value`` is no ``int`` or ``batch_first`` no ``bool``.
         ValueError: If there is no word, or no such ``padding_side``.
 
     Example:
@@ -154,7 +154,9 @@ def draw_padded(
     """
     batch = _pictures.read(docs, padding_value, empty=True)
     return _padded.draw(
-        batch, batch_first=batch_first, side=as_side(padding_side)
+        batch,
+        batch_first=as_flag(batch_first, "batch_first"),
+        side=as_side(padding_side),
     )
 
 
@@ -327,7 +329,8 @@ def draw_padding_growth(
         returns: A figure of 5.8 by 3.6 inches.
 
     Raises:
-        TypeError: If a batch size is not an integer.
+        TypeError: If ``curves`` is no dictionary of names and pairs, a batch
+            size not an integer, or a fraction no number.
         ValueError: If there is no curve, or one whose batch sizes are not
             positive or not as many as its fractions, or a fraction is not
             from 0 to 1.
@@ -363,7 +366,8 @@ def draw_lengths(lengths: Lengths) -> Figure:
 
     Raises:
         TypeError: If a length is not an integer.
-        ValueError: If there is no length, or a negative one.
+        ValueError: If there is no length, or one that is negative or above
+            10**12.
 
     Example:
         >>> figure = draw_lengths([3, 2, 1])
@@ -397,7 +401,8 @@ def draw_plan(plan: Plan, lengths: Lengths) -> Figure:
 
     Raises:
         TypeError: If ``plan`` is no ``Plan`` or a length no integer.
-        ValueError: If the plan is not one for these lengths, or all are 0.
+        ValueError: If the plan is not one for these lengths, all are 0, or
+            one is above 10**6.
 
     Example:
         >>> from torch import nn
@@ -456,8 +461,9 @@ def draw_report(
     Not for:
         One of the two alone.
     """
+    checked = _charts.read_report(curves, lengths, counts)
     figure = _charts.new_figure()
-    _charts.report(figure, curves, lengths, counts)
+    _charts.report(figure, checked)
     return figure
 
 
@@ -495,8 +501,9 @@ def report_png(
     Not for:
         A notebook: it shows what ``draw_report`` returns.
     """
+    checked = _charts.read_report(curves, lengths, counts)
     figure = Figure(dpi=DPI, facecolor=PAPER, layout="constrained")
-    _charts.report(figure, curves, lengths, counts)
+    _charts.report(figure, checked)
     return _small_png(figure)
 
 

@@ -266,6 +266,8 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
     form, sequences, padded = as_form(batch)
     if not len(sequences):
         raise ValueError("batch has no sequence; it must have at least one")
+    if sequences.values.is_meta:
+        raise ValueError("batch is on device meta, which holds no values")
     modules = modules_behind(fn)
     trial = _Trial(fn, form, sequences, padded)
     found: list[Violation] = []

@@ -13,9 +13,11 @@ from packtutor._checks import (
     Lengths,
     Side,
     as_count,
+    as_device,
     as_lengths,
     as_side,
     as_tensor,
+    to_cpu,
 )
 from packtutor._sending import send
 
@@ -40,8 +42,10 @@ def mask_from_lengths(
         returns: (B, T), bool, on ``device``; True for a real token.
 
     Raises:
-        TypeError: If a length is not an integer.
-        ValueError: If a length is negative or above ``total_length``.
+        TypeError: If a length is not an integer, or ``device`` no device or
+            text.
+        ValueError: If a length is negative or above ``total_length``, or
+            ``device`` names no device.
 
     Example:
         >>> mask_from_lengths([3, 1]).int()
@@ -59,6 +63,7 @@ def mask_from_lengths(
     """
     lengths = as_lengths(lengths)
     side = as_side(padding_side)
+    place = as_device("cpu" if device is None else device)
     longest = int(lengths.max()) if lengths.numel() else 0
     if total_length is None:
         total_length = longest
@@ -70,7 +75,7 @@ def mask_from_lengths(
             f"lengths[{index}] is {longest}; "
             f"it must be at most total_length, which is {total_length}"
         )
-    columns = torch.arange(total_length, device=device or "cpu")
+    columns = torch.arange(total_length, device=place)
     if side == "left":
         columns = columns.flip(0)
     (lengths,) = send(columns.device, lengths)
@@ -90,8 +95,8 @@ def lengths_from_mask(mask: Tensor) -> Tensor:
 
     Raises:
         TypeError: If ``mask`` is not a bool tensor.
-        ValueError: If it does not have 2 dimensions, or if in some row a
-            real token follows a pad.
+        ValueError: If it does not have 2 dimensions, if in some row a real
+            token follows a pad, or on the device ``meta``.
 
     Example:
         >>> lengths_from_mask(torch.tensor([[True, True], [True, False]]))
@@ -117,7 +122,7 @@ def lengths_from_mask(mask: Tensor) -> Tensor:
         raise ValueError(
             f"mask has shape {tuple(mask.shape)}; it must be (B, T)"
         )
-    mask = mask.cpu()
+    mask = to_cpu(mask, "mask")
     late = (mask[:, 1:] & ~mask[:, :-1]).any(1)
     if late.any():
         row = int(late.nonzero()[0])

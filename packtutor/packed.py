@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from packtutor._checks import add_up, as_tensor
+from packtutor._checks import add_up, as_tensor, to_cpu
 
 # Below this size a list is read faster than a tensor is.
 _FEW = 256
@@ -96,7 +96,7 @@ def check_order(to_sorted: Tensor, to_caller: Tensor, name: str) -> Tensor:
         pairs = enumerate(to_caller.tolist())
         if all(turned.get(place) == number for number, place in pairs):
             return to_caller
-    both = torch.stack([to_sorted, to_caller]).cpu()
+    both = to_cpu(torch.stack([to_sorted, to_caller]), f"{name}.data")
     to_sorted, to_caller = both[0], both[1]
     check_permutation(to_sorted, f"{name}.sorted_indices")
     check_permutation(to_caller, f"{name}.unsorted_indices")

@@ -39,7 +39,8 @@ def last(batch: Ragged, h_n: Tensor) -> Tensor:
             initial state: zeros, unless the network was given another.
 
     Raises:
-        TypeError: If ``batch`` is no ``Ragged`` or ``h_n`` no tensor.
+        TypeError: If ``batch`` is no ``Ragged`` or ``h_n`` no tensor of
+            floats.
         ValueError: If the shapes do not fit together.
 
     Example:
@@ -223,7 +224,12 @@ def _as_states(h_n: object) -> Tensor:
             f"h_n is a {type(h_n).__name__}; it must be a tensor: of an "
             f"LSTM's (h_n, c_n) the first"
         )
-    return as_tensor(h_n, "h_n", 0)
+    states = as_tensor(h_n, "h_n", 0)
+    if not (states.is_floating_point() or states.is_complex()):
+        raise TypeError(
+            f"h_n has dtype {states.dtype}; final states are floating"
+        )
+    return states
 
 
 def _floating(batch: Ragged) -> Tensor:

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from packtutor import _nested, _places
 from packtutor._checks import (
+    INT64_MAX,
     Lengths,
     Side,
     add_up,
@@ -123,7 +124,7 @@ class Ragged:
             ) from None
         if not -len(self) <= row < len(self):
             raise IndexError(
-                f"index is {row}; the batch has {len(self)} sequences"
+                f"index is {short(row)}; the batch has {len(self)} sequences"
             )
         start = int(self.lengths[:row].sum())
         return self.values.narrow(0, start, int(self.lengths[row]))
@@ -190,6 +191,12 @@ class Ragged:
             raise TypeError(
                 "seqs is a tensor; it must be a list of tensors "
                 "(Ragged.from_padded takes a padded tensor and lengths)"
+            )
+        if isinstance(seqs, PackedSequence):
+            # Its fields are tensors, of ids all of one kind.
+            raise TypeError(
+                "seqs is a PackedSequence; it must be a list of tensors "
+                "(Ragged.from_packed takes a PackedSequence)"
             )
         seqs = as_list(seqs, "seqs", "tensors")
         if not seqs:
@@ -329,7 +336,8 @@ class Ragged:
         fill = as_fill(padding_value, self.values.dtype)
         steps = self.max_length
         if total_length is not None:
-            steps = as_count(total_length, "total_length", 0)
+            most = INT64_MAX // max(1, len(self))
+            steps = as_count(total_length, "total_length", 0, most)
             if steps < self.max_length:
                 raise ValueError(
                     f"total_length is {steps}; it must be at least "

@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from packtutor import _plans
-from packtutor._checks import Lengths, add_up, as_flag, as_lengths
+from packtutor._checks import (
+    Lengths,
+    add_up,
+    as_device,
+    as_flag,
+    as_lengths,
+)
 from packtutor._kernels import Cell, name_weights, read_cells, records
 from packtutor._layers import run_by_layers, run_in_one_call
 from packtutor._networks import (
@@ -193,7 +199,7 @@ def plan_run(
         partial(find_stretches_of, kept),
         Extent(longest, kept.numel(), add_up(lengths)),
         training=training,
-        device=weight.device if device is None else _as_device(device),
+        device=weight.device if device is None else as_device(device),
         dtype=weight.dtype if dtype is None else _as_dtype(dtype),
     )
 
@@ -302,20 +308,6 @@ def _check_weights(rnn: nn.RNNBase, cells: list[Cell]) -> None:
                     f"rnn.{name} has shape {tuple(weight.shape)}; it must be "
                     f"{shape}"
                 )
-
-
-def _as_device(device: object) -> torch.device:
-    if isinstance(device, torch.device):
-        return device
-    if not isinstance(device, str):
-        raise TypeError(
-            f"device is of type {type(device).__name__}; it must be a "
-            f"torch.device or its name"
-        )
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device is {device!r}, no device's name") from error
 
 
 def _as_dtype(dtype: object) -> torch.dtype:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from packtutor import _reading, _tally
-from packtutor._advice import Advice, Times, advice
+from packtutor._advice import Advice, Times, advice, as_statistics
 from packtutor._batches import Cutter, Doubler, sorted_batches
 from packtutor._checks import (
     Lengths,
@@ -21,6 +21,7 @@ from packtutor._checks import (
     as_count,
     as_flag,
     as_lengths,
+    short,
 )
 from packtutor._shuffled import shuffled_share
 from packtutor.cost import Cost, CostComparison, rnn_cost
@@ -42,6 +43,9 @@ __all__ = [
 # The batch sizes of every report, and the bytes of a float32.
 _SIZES = tuple(2**power for power in range(11))
 _FLOAT = 4
+
+# Batches and networks are no larger: their weights could not be counted.
+_LARGEST = 10**6
 
 # A row of so many lengths has a sum that fits an int64.
 _BLOCK = 1 << 20
@@ -204,6 +208,7 @@ class Statistics(NamedTuple):
             batch_size: One of the batch sizes.
 
         Raises:
+            TypeError: If it is not an integer.
             ValueError: If ``padding`` does not have it.
 
         Example:
@@ -213,6 +218,7 @@ class Statistics(NamedTuple):
         Cost:
             O(batch sizes).
         """
+        batch_size = as_count(batch_size, "batch_size", 1)
         for padding in self.padding:
             if padding.batch_size == batch_size:
                 return padding
@@ -254,13 +260,7 @@ def report_lengths(
     Not for:
         A single number: ``padding_fraction``.
     """
-    checked = as_lengths(lengths)
-    if checked.numel() and int(checked.max()) > _reading.LONGEST:
-        index = int((checked > _reading.LONGEST).nonzero()[0])
-        raise ValueError(
-            f"lengths[{index}] is {int(checked[index])}; it must be at most "
-            f"{_reading.LONGEST}"
-        )
+    checked = _reading.check_longest(as_lengths(lengths))
     return _collect(
         (
             checked[start : start + _BLOCK]
@@ -300,7 +300,8 @@ def report_file(
 
     Raises:
         OSError: If the file cannot be read.
-        TypeError: If ``batch_size`` is not an integer.
+        TypeError: If ``batch_size`` is not an integer, ``file`` no file of
+            bytes, or another argument of the wrong type.
         ValueError: If the file is empty, binary, not UTF-8, has no word or a
             line that is no length, or if ``batch_size`` is below 1 or above
             10**6. The text names the line.
@@ -321,6 +322,20 @@ def report_file(
     Not for:
         Subword tokens: count them yourself and call ``report_lengths``.
     """
+    if not callable(getattr(file, "read", None)):
+        raise TypeError(
+            f"file is of type {type(file).__name__}; it must be a file that "
+            f"was opened to read bytes"
+        )
+    if not isinstance(name, str):
+        raise TypeError(
+            f"name is of type {type(name).__name__}; it must be a str"
+        )
+    for what, function in (("on_read", on_read), ("on_lengths", on_lengths)):
+        if not callable(function):
+            raise TypeError(
+                f"{what} is {short(function)}; it must be a function"
+            )
     blocks = _reading.read_lengths(
         file,
         name,
@@ -385,8 +400,8 @@ def lstm_cost(
         hidden_size: H, the size of the state.
 
     Raises:
-        TypeError: If a size is not an integer.
-        ValueError: If a size is below 1.
+        TypeError: If ``statistics`` are none, or a size is not an integer.
+        ValueError: If a size is below 1 or above 10**6.
 
     Example:
         >>> cost = lstm_cost(report_lengths([3, 2, 1]), 10, 5)
@@ -402,9 +417,10 @@ def lstm_cost(
     Not for:
         Predicting time: kernels differ more than their arithmetic does.
     """
+    statistics = as_statistics(statistics)
     lstm = nn.LSTM(
-        as_count(input_size, "input_size", 1),
-        as_count(hidden_size, "hidden_size", 1),
+        as_count(input_size, "input_size", 1, _LARGEST),
+        as_count(hidden_size, "hidden_size", 1, _LARGEST),
         device="meta",
     )
     token = rnn_cost(lstm, [1]).packed
@@ -427,7 +443,8 @@ def memory(statistics: Statistics, input_size: int) -> tuple[Bytes, Bytes]:
         input_size: E, the features of a token.
 
     Raises:
-        TypeError: If ``input_size`` is not an integer.
+        TypeError: If ``statistics`` are none, or ``input_size`` is not an
+            integer.
         ValueError: If ``input_size`` is below 1.
 
     Example:
@@ -444,6 +461,7 @@ def memory(statistics: Statistics, input_size: int) -> tuple[Bytes, Bytes]:
     Not for:
         The memory of a training step: activations and gradients add to it.
     """
+    statistics = as_statistics(statistics)
     size = _FLOAT * as_count(input_size, "input_size", 1)
     return (
         Bytes(
@@ -463,7 +481,7 @@ def _collect(
     on_lengths: Callable[[Tensor], object] = len,
 ) -> Statistics:
     """Count the lengths of one block after the other."""
-    batch_size = as_count(batch_size, "batch_size", 1, 10**6)
+    batch_size = as_count(batch_size, "batch_size", 1, _LARGEST)
     sort = as_flag(sort, "sort")
     tally = _tally.Tally(name)
     doubler, cutter = Doubler(_SIZES), Cutter(batch_size)

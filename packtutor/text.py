@@ -96,7 +96,19 @@ class Vocabulary:
 
     def __init__(self, tokens: Iterable[str]) -> None:
         """Number distinct words from 2 on; 0 and 1 are taken."""
-        self._tokens = [_PAD, _UNK, *tokens]
+        if isinstance(tokens, str):
+            raise TypeError(
+                f"tokens is the single str {short(tokens)}; it must be an "
+                f"iterable of words: [word]"
+            )
+        words = as_list(tokens, "tokens", "words")
+        for index, word in enumerate(words):
+            if not isinstance(word, str):
+                raise TypeError(
+                    f"tokens[{index}] is of type {type(word).__name__}; "
+                    f"it must be a str"
+                )
+        self._tokens = [_PAD, _UNK, *words]
         self._ids = {token: i for i, token in enumerate(self._tokens)}
         if len(self._ids) != len(self._tokens):
             twice = Counter(self._tokens).most_common(1)[0][0]

@@ -983,6 +983,7 @@ def test_samples_become_a_batch(device):
     [
         ([1, 0], torch.tensor([1, 0])),
         ([0.1, 2], torch.tensor([0.1, 2], dtype=torch.float64)),
+        ([2, 0.1], torch.tensor([2, 0.1], dtype=torch.float64)),
         ([True, False], torch.tensor([True, False])),
         (list(torch.eye(2)), torch.eye(2)),
         (list(torch.tensor([3, 4])), torch.tensor([3, 4])),

@@ -37,7 +37,7 @@ class Index:
         (3, 2, 1),
         iter([3, 2, 1]),
         range(3, 0, -1),
-        {3: "a", 2: "b", 1: "c"},
+        {3: "a", 2: "b", 1: "c"}.keys(),
         [3, Index(), True + 0],
         [np.int64(3), np.uint8(2), torch.tensor(1)],
         np.array([1, 2, 3])[::-1],
@@ -115,6 +115,7 @@ def test_lengths_live_on_the_cpu_whatever_the_default_device():
         ("321", TypeError, "lengths is '321'; it must be a tensor, an array"),
         (b"321", TypeError, "lengths is b'321'; it must be a tensor"),
         ({3, 2}, TypeError, "lengths is {2, 3}; it must be a tensor"),
+        ({3: 2, 1: 1}, TypeError, "lengths is {3: 2, 1: 1}; it must be a ten"),
         (3, TypeError, "lengths is 3; it must be a tensor, an array or a"),
         (None, TypeError, "lengths is None; it must be a tensor"),
         ([2**63], ValueError, rf"lengths\[0\] is {2**63}; .* at most"),
@@ -255,8 +256,8 @@ def test_a_side_is_left_or_right(value):
         as_side(value)
 
 
-@pytest.mark.parametrize("value", [None, 5, "ab", b"ab"])
-def test_a_list_is_no_text(value):
+@pytest.mark.parametrize("value", [None, 5, "ab", b"ab", {1, 2}, {1: 2}])
+def test_a_list_is_no_text_and_has_an_order(value):
     assert as_list(iter([1, 2]), "xs", "numbers") == [1, 2]
     with pytest.raises(TypeError, match="xs is .*; it must be a list of num"):
         as_list(value, "xs", "numbers")
