@@ -108,7 +108,9 @@ if __name__ == "__main__":
 
 @posix
 @pytest.mark.parametrize("way", ["fork", "forkserver", "spawn"])
-def test_no_worker_outlives_a_killed_trainer(tmp_path, way):
+def test_no_worker_outlives_a_killed_trainer(tmp_path, all_faults, way):
+    if way != "forkserver" and not all_faults:
+        pytest.skip("PyTorch sees to it there: make faults looks")
     script = tmp_path / "work.py"
     script.write_text(_WORK, "utf-8")
     with subprocess.Popen(
