@@ -19,7 +19,7 @@ unexport MPLBACKEND
 help:
 	@echo "make book                  build the site in _build/html"
 	@echo "make test                  run the tests, then every chapter"
-	@echo "make faults                kills, full disks, interrupts: 10 minutes"
+	@echo "make faults                kills, full disks, an interrupted make"
 	@echo "make browser               test the built site in Chromium"
 	@echo "make pdf                   print the site as _build/book.pdf"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"

@@ -9,6 +9,9 @@ n is the number of sequences, L_i the length of sequence i.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -106,4 +109,23 @@ def make_loader(
         # An iterator draws a seed for its workers when it starts. From
         # PyTorch's own generator, a resumed run would draw once more often.
         generator=torch.Generator(),
+        worker_init_fn=_end_with_parent,
     )
+
+
+def _end_with_parent(worker: int) -> None:  # noqa: ARG001 (PyTorch gives it)
+    """Let a worker end when the process that it works for is killed.
+
+    PyTorch watches the number of the worker's parent. Behind a fork server,
+    which is Python 3.14's way, that is the server's: the workers would stay
+    for ever, and the server with them.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -4,10 +4,16 @@ The kills are real ones (SIGKILL), at random moments and at chosen ones, also
 with half a checkpoint written. ``make faults`` kills 50 times.
 """
 
+import os
 import random
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import pytest
 import torch
+from making import ROOT, posix
 from trainer_runs import TINY, assert_equal, end, outcome
 
 MOMENTS = [
@@ -85,3 +91,48 @@ def test_with_workers_it_ends_with_the_same_weights(start, tmp_path):
     # At once: its workers, which outlive it for a while, hold no lock.
     end(start([*arguments, "--resume"]))
     assert_equal(outcome(path), outcome(whole))
+
+
+_WORK = """
+import multiprocessing, sys, time, torch
+from examples.batches import make_loader
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    samples = [(torch.ones(2), 0)] * 4
+    loader = iter(make_loader(samples, [[0], [1], [2], [3]], workers=2))
+    next(loader)
+    print(*[worker.pid for worker in loader._workers], flush=True)
+    time.sleep(100)
+"""
+
+
+@posix
+@pytest.mark.parametrize("way", ["fork", "forkserver", "spawn"])
+def test_no_worker_outlives_a_killed_trainer(tmp_path, all_faults, way):
+    if way != "forkserver" and not all_faults:
+        pytest.skip("PyTorch sees to it there: make faults looks")
+    script = tmp_path / "work.py"
+    script.write_text(_WORK, "utf-8")
+    with subprocess.Popen(
+        [sys.executable, script, way],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    ) as process:
+        workers = list(map(int, process.stdout.readline().split()))
+        assert len(workers) == 2
+        process.kill()
+    deadline = time.monotonic() + 30
+    while workers and time.monotonic() < deadline:
+        time.sleep(0.1)
+        workers = [worker for worker in workers if is_running(worker)]
+    assert workers == []
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # Where nobody asks for its end, a process stays on as a zombie.
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or ") Z " not in state.read_text("utf-8")

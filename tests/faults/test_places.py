@@ -106,7 +106,7 @@ def test_in_a_read_only_checkout_tests_pass(slow):
         (["tools/execute.py", "01"], 1, "01_meet_three_documents.ipynb: left"),
     ],
 )
-def test_a_read_only_checkout_is_named(command, status, said):
+def test_a_read_only_checkout_is_named(slow, command, status, said):
     start = [*read_only(ROOT), sys.executable]
     output, errors = run([*start, *command], status=status)
     assert said in output + errors
@@ -128,8 +128,10 @@ def locales():
 
 
 @pytest.fixture(params=locales())
-def ascii_locale(request):
+def ascii_locale(request, all_faults):
     """Turn off what Python itself does about such a locale."""
+    if request.param == "POSIX" and not all_faults:
+        pytest.skip("C by another name: make faults runs it")
     return {
         "LC_ALL": request.param,
         "PYTHONCOERCECLOCALE": "0",
@@ -153,16 +155,13 @@ def test_in_another_locale_the_commands_work(tmp_path, ascii_locale):
     assert "Vocabulary: 5 ids" in output
     assert "2 na" in output
     assert "\\udc" not in output
-    for more in ([], ["--resume"]):
-        options = [
-            f"--checkpoint={tmp_path / 'ü.pt'}",
-            f"--report={tmp_path / 'ü'}",
-        ]
-        output, errors = run(
-            [sys.executable, *TRAIN, *options, *more], **ascii_locale
-        )
-        assert "best: epoch 1" in output
-        assert errors == ""
+    options = [
+        f"--checkpoint={tmp_path / 'ü.pt'}",
+        f"--report={tmp_path / 'ü'}",
+    ]
+    output, errors = run([sys.executable, *TRAIN, *options], **ascii_locale)
+    assert "best: epoch 1" in output
+    assert errors == ""
 
 
 @posix

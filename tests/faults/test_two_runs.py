@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -175,28 +176,45 @@ def test_a_refused_run_of_two_processes_ends(slow, tmp_path):
 # --- one file, two writers ------------------------------------------------
 
 _WRITE = """
-import sys
+import sys, time
 from pathlib import Path
 from packtutor._files import write_whole
-for _ in range(40):
-    write_whole(Path(sys.argv[1]), sys.argv[2].encode() * 300_000)
+path, content = Path(sys.argv[1]), sys.argv[2].encode() * int(sys.argv[3])
+print("ready", flush=True)
+end = float(input())
+while time.time() < end:
+    write_whole(path, content)
 """
 
 
+@posix  # Windows does not replace a file that someone reads
 def test_of_two_writers_each_leaves_a_whole_file(tmp_path):
     path = tmp_path / "file"
-    path.write_bytes(b"0" * 300_000)
-    processes = [python(_WRITE, path, mark) for mark in "12"]
-    seen = set()
-    while any(process.poll() is None for process in processes):
-        with contextlib.suppress(PermissionError):  # Windows, meanwhile
-            content = path.read_bytes()
-            assert content == content[:1] * 300_000
-            seen.add(content[:1])
-    if os.name == "posix":  # Windows refuses to replace what is being read
+    whole = {b"1": 300_000, b"2": 500_000}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                python(_WRITE, path, mark.decode(), size, **pipes)
+            )
+            for mark, size in whole.items()
+        ]
+        for process in processes:
+            stack.callback(process.kill)
+            assert process.stdout.readline() == b"ready\n"
+        end = time.time() + 3  # both have started: they write at once
+        for process in processes:
+            process.stdin.write(f"{end}\n".encode())
+            process.stdin.flush()
+        seen = set()
+        while any(process.poll() is None for process in processes):
+            with contextlib.suppress(FileNotFoundError):  # at first
+                content = path.read_bytes()
+                assert content == content[:1] * whole[content[:1]]
+                seen.add(content[:1])
         assert [process.returncode for process in processes] == [0, 0]
-        assert len(seen) > 1
-        assert list(tmp_path.iterdir()) == [path]
+    assert seen == set(whole)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_two_reports_into_one_figure(tmp_path):
