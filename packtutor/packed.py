@@ -96,6 +96,11 @@ def check_order(to_sorted: Tensor, to_caller: Tensor, name: str) -> Tensor:
         pairs = enumerate(to_caller.tolist())
         if all(turned.get(place) == number for number, place in pairs):
             return to_caller
+    if to_sorted.device.type == "meta":
+        raise ValueError(
+            f"{name}.sorted_indices is on device meta, which holds no values; "
+            f"an order must be given where it can be read"
+        )
     both = torch.stack([to_sorted, to_caller]).cpu()
     to_sorted, to_caller = both[0], both[1]
     check_permutation(to_sorted, f"{name}.sorted_indices")
