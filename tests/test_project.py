@@ -122,6 +122,8 @@ def commands_of_make() -> list[str]:
         line.replace('"$(PY)"', "python")
         .replace(".venv/bin/", "")
         .replace("$(CHAPTER)", "03")
+        .replace("$(CASES)", "1000000")
+        .replace("$(SEED)", "0")
         for line in recipes
         if line.startswith(('"$(PY)"', ".venv/bin/"))
     ]
