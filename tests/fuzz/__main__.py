@@ -9,6 +9,7 @@ from tests.fuzz.runner import LIMIT, SHARES, Tally, run, share_out
 from tests.fuzz.single import repeat
 
 _SHOWN = 5
+_MINUTE = 60.0
 
 
 def main():
@@ -18,11 +19,16 @@ def main():
         text, failed = repeat(targets[0], arguments.seed, arguments.case)
         print(text)
         return int(failed)
-    start = time.perf_counter()
-    counts = share_out(arguments.cases, targets)
-    tallies = run(counts, arguments.seed, arguments.processes, arguments.limit)
-    seconds = time.perf_counter() - start
-    print_table(tallies, seconds)
+    progress = Progress()
+    tallies = run(
+        share_out(arguments.cases, targets),
+        arguments.seed,
+        arguments.processes,
+        arguments.limit,
+        on_wait=progress.show,
+    )
+    print_table(tallies)
+    print(f"{progress.seconds():,.0f} s by the clock")
     for target, tally in tallies.items():
         for number, text in sorted(tally.findings)[:_SHOWN]:
             print(
@@ -61,7 +67,29 @@ def parse():
     return arguments
 
 
-def print_table(tallies, seconds):
+class Progress:
+    """Say once a minute how far it is, to who waits."""
+
+    def __init__(self):
+        self._start = self._last = time.perf_counter()
+
+    def seconds(self):
+        return time.perf_counter() - self._start
+
+    def show(self, tallies):
+        if time.perf_counter() - self._last < _MINUTE:
+            return
+        self._last = time.perf_counter()
+        cases = sum(tally.cases for tally in tallies.values())
+        findings = sum(len(tally.findings) for tally in tallies.values())
+        print(
+            f"{self.seconds():,.0f} s: {cases:,} cases, {findings} findings",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def print_table(tallies):
     """Print what each target has come to; the last line is the sum."""
     whole = Tally()
     for tally in tallies.values():
@@ -69,9 +97,9 @@ def print_table(tallies, seconds):
         whole.accepted += tally.accepted
         whole.refused += tally.refused
         whole.findings += tally.findings
-    whole.seconds = seconds
+        whole.seconds += tally.seconds
     print(f"{'target':<9}{'cases':>10}{'accepted':>10}", end="")
-    print(f"{'refused':>10}{'findings':>10}{'seconds':>9}")
+    print(f"{'refused':>10}{'findings':>10}{'CPU s':>9}")
     for name, tally in [*tallies.items(), ("all", whole)]:
         print(
             f"{name:<9}{tally.cases:>10,}{tally.accepted:>10,}"

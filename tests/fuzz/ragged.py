@@ -232,6 +232,8 @@ def from_padded(source):
         lengths, is_right = spoil_numbers(source, sizes), False
     elif kind == 6:
         changed = change_numbers(source, sizes)
+        if source.flag() and count:
+            changed = [*sizes[1:], steps + 1]
         fits = all(0 <= size <= steps for size in changed)
         is_right = len(changed) == count and fits
         sizes = changed

@@ -63,15 +63,20 @@ def share_out(cases, targets):
     return {t: cases * SHARES.get(t, 1) // whole or 1 for t in targets}
 
 
-def run(counts, seed=0, processes=2, limit=LIMIT):
-    """Run so many cases of each target; return a ``Tally`` for each."""
+def run(counts, seed=0, processes=2, limit=LIMIT, on_wait=bool):
+    """Run so many cases of each target; return a ``Tally`` for each.
+
+    ``on_wait`` is called with them now and then. An interrupt ends the run;
+    what has been found till then is returned.
+    """
     tallies = {target: Tally() for target in counts}
     tasks = [
         (target, seed, first, min(first + _CHUNK, count))
         for target, count in counts.items()
         for first in range(0, count, _CHUNK)
     ]
-    tasks.reverse()
+    # All targets at the same pace, the first cases first.
+    tasks.sort(key=lambda task: task[2] / counts[task[0]], reverse=True)
     workers = []
     try:
         while tasks or any(worker.task for worker in workers):
@@ -81,6 +86,9 @@ def run(counts, seed=0, processes=2, limit=LIMIT):
                 if worker.task is None and tasks:
                     worker.give(tasks.pop())
             _listen(workers, tallies, tasks, limit)
+            on_wait(tallies)
+    except KeyboardInterrupt:
+        pass
     finally:
         for worker in workers:
             worker.stop()
