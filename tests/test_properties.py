@@ -101,24 +101,36 @@ def in_layout(layout, run, pad=0):
     return run_there
 
 
-# Which of the two runs the first layout; the next has the other one.
-FIRST = st.booleans()
+# Which of the two runs the first layout, and the route of one more run.
+WAYS = st.tuples(
+    st.booleans(),
+    st.sampled_from(["torch", "bptt", "slabs, whole", "slabs, some"]),
+)
 
 
-def every_way(sizes, first, pad=0):
+def every_way(sizes, ways, pad=0):
     """Return a run for each layout, in turn run_rnn and the module."""
+    second, route = ways
     runs = itertools.cycle([run_rnn, with_module])
-    if first:
+    if second:
         next(runs)
     layouts = layouts_of(sizes)
-    return {
-        x: in_layout(x, run, pad)
-        for x, run in zip(layouts, runs, strict=False)
+    found = {
+        layout: in_layout(layout, run, pad)
+        for layout, run in zip(layouts, runs, strict=False)
     }
+    return found | {f"by the route {route}": by_route(route)}
 
 
-def with_plan(plan):
-    return lambda rnn, batch, hx: run_rnn(rnn, batch, hx, plan=plan)
+def by_route(route):
+    """Return a run whose plan is made by hand, where there is such a one."""
+
+    def run_by_route(rnn, batch, hx=None):
+        sizes = batch.lengths.tolist()
+        plans = few_plans(rnn, sizes) if any(sizes) else {}
+        return run_rnn(rnn, batch, hx, plan=plans.get(route))
+
+    return run_by_route
 
 
 def make_batch(network, sizes, dtype=torch.float64):
@@ -184,8 +196,8 @@ def test_any_way_through_the_layouts_comes_back(sizes, path, trailing, dtype):
 @quiet
 @every_kind
 @examples
-@given(data=st.data(), first=FIRST, sizes=some_lengths())
-def test_every_way_is_each_sequence_alone(kind, data, first, sizes):
+@given(data=st.data(), ways=WAYS, sizes=some_lengths())
+def test_every_way_is_each_sequence_alone(kind, data, ways, sizes):
     network = data.draw(networks(kind))
     dtype = data.draw(st.sampled_from([torch.float64, torch.float32]))
     rnn, batch = network.make(dtype), make_batch(network, sizes, dtype)
@@ -193,23 +205,21 @@ def test_every_way_is_each_sequence_alone(kind, data, first, sizes):
     if data.draw(st.booleans(), label="with a state"):
         hx = make_state(rnn, len(sizes), dtype=dtype)
     expected = gradients(one_by_one, rnn, batch, hx)
-    for run in every_way(sizes, first).values():
+    for run in every_way(sizes, ways).values():
         assert_all(assert_exact, gradients(run, rnn, batch, hx), expected)
 
 
 @every_kind
 @examples
-@given(data=st.data(), first=FIRST, sizes=some_lengths(least=1))
-def test_every_way_is_the_packed_run(kind, data, first, sizes):
+@given(data=st.data(), ways=WAYS, sizes=some_lengths(least=1))
+def test_every_way_is_the_packed_run(kind, data, ways, sizes):
     network = data.draw(networks(kind))
     rnn, batch = network.make(), make_batch(network, sizes)
     hx = make_state(rnn, len(sizes)) if data.draw(st.booleans()) else None
     expected = gradients(run_packed, rnn, batch, hx)
     alone = gradients(one_by_one, rnn, batch, hx)
     assert_all(assert_exact, alone, expected)
-    runs = [*every_way(sizes, first).values()]
-    runs += map(with_plan, few_plans(rnn, sizes).values())
-    for run in runs:
+    for run in every_way(sizes, ways).values():
         assert_all(assert_exact, gradients(run, rnn, batch, hx), expected)
 
 
@@ -217,12 +227,12 @@ def test_every_way_is_the_packed_run(kind, data, first, sizes):
 @examples
 @given(
     data=st.data(),
-    first=FIRST,
+    ways=WAYS,
     sizes=some_lengths(least=1),
     dropout=st.sampled_from([0.2, 0.5, 1.0]),
 )
 def test_dropout_draws_what_the_packed_run_draws(
-    kind, data, first, sizes, dropout
+    kind, data, ways, sizes, dropout
 ):
     network = data.draw(networks(kind, dropout=dropout, num_layers=2))
     rnn, batch = network.make(), make_batch(network, sizes)
@@ -246,7 +256,7 @@ def test_dropout_draws_what_the_packed_run_draws(
         layout: gradients(seeded(run_torch(layout)), rnn, batch, None)
         for layout in PACKED
     }
-    for layout, run in every_way(sizes, first).items():
+    for layout, run in every_way(sizes, ways).items():
         own = gradients(seeded(run), rnn, batch, None)
         theirs = expected[layout if layout in PACKED else "packed"]
         assert_all(assert_exact, own, theirs)
@@ -271,8 +281,8 @@ def test_one_direction_of_a_module_reads_past_right_pads(kind, data, sizes):
 
 @every_kind
 @examples
-@given(data=st.data(), first=FIRST, sizes=some_lengths())
-def test_permuting_the_batch_permutes_the_result(kind, data, first, sizes):
+@given(data=st.data(), ways=WAYS, sizes=some_lengths())
+def test_permuting_the_batch_permutes_the_result(kind, data, ways, sizes):
     network = data.draw(networks(kind))
     rows = data.draw(st.permutations(range(len(sizes))))
     rnn, batch = network.make(), make_batch(network, sizes)
@@ -280,7 +290,7 @@ def test_permuting_the_batch_permutes_the_result(kind, data, first, sizes):
     other = batch.index_select(rows)
     with torch.no_grad():
         expected, state = one_by_one(rnn, batch, hx)
-        for run in every_way(sizes, first).values():
+        for run in every_way(sizes, ways).values():
             own, own_state = run(rnn, other, choose(hx, rows))
             assert_exact(own.values, expected.index_select(rows).values)
             assert_states(assert_exact, own_state, choose(state, rows))
@@ -288,9 +298,9 @@ def test_permuting_the_batch_permutes_the_result(kind, data, first, sizes):
 
 @every_kind
 @examples
-@given(data=st.data(), first=FIRST, sizes=some_lengths())
+@given(data=st.data(), ways=WAYS, sizes=some_lengths())
 def test_splitting_the_batch_in_two_gives_the_same_rows(
-    kind, data, first, sizes
+    kind, data, ways, sizes
 ):
     network = data.draw(networks(kind))
     middle = data.draw(st.integers(0, len(sizes)))
@@ -298,7 +308,7 @@ def test_splitting_the_batch_in_two_gives_the_same_rows(
     hx = make_state(rnn, len(sizes))
     halves = torch.arange(len(sizes)).split([middle, len(sizes) - middle])
     with torch.no_grad():
-        for run in every_way(sizes, first).values():
+        for run in every_way(sizes, ways).values():
             whole, state = run(rnn, batch, hx)
             for rows in filter(len, halves):
                 part = batch.index_select(rows)
@@ -311,15 +321,15 @@ def test_splitting_the_batch_in_two_gives_the_same_rows(
 @examples
 @given(
     data=st.data(),
-    first=FIRST,
+    ways=WAYS,
     sizes=some_lengths(),
     pad=st.sampled_from([torch.nan, torch.inf, -1e300]),
 )
-def test_the_value_of_a_pad_changes_nothing(kind, data, first, sizes, pad):
+def test_the_value_of_a_pad_changes_nothing(kind, data, ways, sizes, pad):
     network = data.draw(networks(kind))
     rnn, batch = network.make(), make_batch(network, sizes)
     hx = make_state(rnn, len(sizes))
-    clean, spoilt = (every_way(sizes, first, value) for value in (0, pad))
+    clean, spoilt = (every_way(sizes, ways, value) for value in (0, pad))
     for name in clean:
         if name.startswith("padded"):
             expected = gradients(clean[name], rnn, batch, hx)
@@ -331,10 +341,13 @@ def test_the_value_of_a_pad_changes_nothing(kind, data, first, sizes, pad):
 @examples
 @given(
     data=st.data(),
+    ways=WAYS,
     sizes=some_lengths().filter(lambda x: len(x) > 1),
     value=st.sampled_from([torch.nan, torch.inf, -torch.inf]),
 )
-def test_a_spoilt_sequence_changes_no_bit_of_another(kind, data, sizes, value):
+def test_a_spoilt_sequence_changes_no_bit_of_another(
+    kind, data, ways, sizes, value
+):
     network = data.draw(networks(kind))
     token = data.draw(st.integers(0, sum(sizes) - 1))
     dtype = data.draw(st.sampled_from([torch.float64, torch.float32]))
@@ -355,10 +368,7 @@ def test_a_spoilt_sequence_changes_no_bit_of_another(kind, data, sizes, value):
         (gradient,) = torch.autograd.grad(sum(x.sum() for x in kept), values)
         return *kept, Ragged(gradient, sizes).index_select(others).values
 
-    plans = few_plans(rnn, sizes)
-    plan = plans[data.draw(st.sampled_from([*plans]), label="plan")]
-    runs = [in_layout(layout, run_rnn) for layout in layouts_of(sizes)]
-    for run in [*runs, with_plan(plan)]:
+    for run in every_way(sizes, ways).values():
         clean = run_rest(run, batch.values)
         assert_all(assert_same, [run_rest(run, values)], [clean])
 
@@ -368,8 +378,8 @@ def test_a_spoilt_sequence_changes_no_bit_of_another(kind, data, sizes, value):
 
 @every_kind
 @examples
-@given(data=st.data(), first=FIRST, sizes=some_lengths())
-def test_a_sequence_can_be_run_in_two_pieces(kind, data, first, sizes):
+@given(data=st.data(), ways=WAYS, sizes=some_lengths())
+def test_a_sequence_can_be_run_in_two_pieces(kind, data, ways, sizes):
     # The other direction starts at the end.
     network = data.draw(networks(kind, bidirectional=False))
     least = 0
@@ -386,7 +396,7 @@ def test_a_sequence_can_be_run_in_two_pieces(kind, data, first, sizes):
     rests = [size - cut for size, cut in zip(sizes, cuts, strict=True)]
     with torch.no_grad():
         whole, last = one_by_one(rnn, batch, hx)
-        for run in every_way([*cuts, *rests], first).values():
+        for run in every_way([*cuts, *rests], ways).values():
             begun, state = run(rnn, begins, hx)
             ended, state = run(rnn, ends, state)
             joined = [
@@ -398,8 +408,8 @@ def test_a_sequence_can_be_run_in_two_pieces(kind, data, first, sizes):
 
 @every_kind
 @examples
-@given(data=st.data(), first=FIRST, sizes=lengths(min_size=1))
-def test_length_0_returns_the_initial_state(kind, data, first, sizes):
+@given(data=st.data(), ways=WAYS, sizes=lengths(min_size=1))
+def test_length_0_returns_the_initial_state(kind, data, ways, sizes):
     network = data.draw(networks(kind))
     sizes.insert(data.draw(st.integers(0, len(sizes))), 0)
     rnn, batch = network.make(), make_batch(network, sizes)
@@ -408,7 +418,7 @@ def test_length_0_returns_the_initial_state(kind, data, first, sizes):
     zeros = choose(hx, empty)
     zeros = [torch.zeros_like(part) for part in parts_of(zeros)]
     with torch.no_grad():
-        for run in [one_by_one, *every_way(sizes, first).values()]:
+        for run in [one_by_one, *every_way(sizes, ways).values()]:
             _, state = run(rnn, batch, hx)
             assert_states(assert_same, choose(state, empty), choose(hx, empty))
             output, state = run(rnn, batch, None)
