@@ -23,7 +23,11 @@ from networks import (
 )
 from strategies import DTYPES, TRAILING, lengths, make_floats, make_values
 from tolerances import assert_exact, assert_same
-from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
+from torch.nn.utils.rnn import (
+    pack_padded_sequence,
+    pack_sequence,
+    pad_sequence,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
 import packtutor.nn
@@ -90,6 +94,11 @@ def in_layout(layout, run, pad=0):
 
     def run_there(rnn, batch, hx=None):
         given_batch = enter(layout, batch, pad)
+        if layout in PADDED:
+            # By PyTorch: a mistake made twice would take itself back.
+            side, batch_first = PADDED[layout].values()
+            seqs = batch.to_list()
+            given_batch = pad_sequence(seqs, batch_first, pad, side)
         if layout == "list" or layout in PADDED:
             # What a network of this package reads.
             given_batch = leave(layout, given_batch, batch.lengths)

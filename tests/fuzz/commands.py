@@ -34,6 +34,7 @@ PIECES += [b"\xef\xbb\xbf", b"\xff", b"\xc3", "é".encode(), "世界".encode()]
 PIECES += ["\u2003".encode(), "\u0085".encode(), "\u202e".encode()]
 PIECES += ["سلام ".encode(), "e\u0301".encode(), "\U0001f600".encode()]
 PIECES += [b"\x0b", b"\x1c", b"\x1b[31m", b"1000000000000\n"]
+LENGTHS = [0, 3, 12, 7, "007", 345, 1000, 98_765, 10**12, 10**12 + 1, -1]
 NUMBERS = ["1", "2", "32", "1024", "1000000"]
 NO_NUMBERS = ["0", "-1", "1000001", "x", "", "1.0", "٣", " 1", "1e3", "²"]
 WORDS = ["on your mark", "get set", "go", "", " ", "a\x1b[31m", "x\udcff"]
@@ -74,6 +75,13 @@ def draw_bytes(source):
     """Return the bytes of a file, mostly text."""
     if source.rarely(8):
         return bytes(source.below(256) for _ in range(source.below(40)))
+    if source.rarely(3):
+        bound = source.pick([4, 8, 8, len(LENGTHS)])
+        numbers = [
+            LENGTHS[source.below(bound)] for _ in range(source.below(20))
+        ]
+        end = source.pick(["\n", "\n", "\r\n", " \n\t", "\r", "\n\n"])
+        return end.join(map(str, numbers)).encode()
     bound = source.pick([3, 10, 20, len(PIECES)])
     return b"".join(
         PIECES[source.below(bound)] for _ in range(source.below(30))
