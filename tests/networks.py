@@ -1,8 +1,10 @@
 """Small recurrent networks of every kind, and ways to run them."""
 
 import copy
+from typing import NamedTuple
 
 import torch
+from hypothesis import strategies as st
 from strategies import make_floats
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
@@ -24,6 +26,49 @@ NETWORKS = {
         {"proj_size": 2, "bidirectional": True, "num_layers": 2},
     ),
 }
+
+
+# The kinds of cells, and what makes one of each.
+KINDS = {
+    "tanh": ("RNN", {}),
+    "relu": ("RNN", {"nonlinearity": "relu"}),
+    "GRU": ("GRU", {}),
+    "LSTM": ("LSTM", {}),
+    "projected": ("LSTM", {"proj_size": 1}),
+}
+
+
+class Network(NamedTuple):
+    """A network that Hypothesis has drawn, as it can be shown and made."""
+
+    cell: str
+    options: dict
+    seed: int
+
+    def make(self, dtype=torch.float64, library=nn):
+        torch.manual_seed(self.seed)
+        cell = getattr(library, self.cell)
+        return cell(dtype=torch.float64, **self.options).to(dtype)
+
+
+def networks(kind, **fixed):
+    """Draw networks of one kind, with any other options."""
+    cell, extra = KINDS[kind]
+    choices = {
+        "input_size": st.integers(1, 4),
+        # A projection must be smaller.
+        "hidden_size": st.integers(2, 5),
+        "num_layers": st.integers(1, 3),
+        "bidirectional": st.booleans(),
+        "bias": st.booleans(),
+        "batch_first": st.booleans(),
+    }
+    drawn = {name: choices[name] for name in choices if name not in fixed}
+    return st.builds(
+        lambda options, seed: Network(cell, options | fixed | extra, seed),
+        st.fixed_dictionaries(drawn),
+        st.integers(0, 99),
+    )
 
 
 def make_network(name, device="cpu", dtype=torch.float64):

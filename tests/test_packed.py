@@ -196,6 +196,15 @@ def test_indices_stand_beside_the_data(field, batch):
         check_packed(away)
 
 
+def test_an_order_is_where_it_can_be_read(batch):
+    packed = batch.to("meta").to_packed()
+    for read in (check_packed, Ragged.from_packed):
+        with pytest.raises(
+            ValueError, match="packed.* is on device meta, which holds no val"
+        ):
+            read(packed)
+
+
 @pytest.mark.parametrize("count", [10, 1000])
 def test_many_sequences_are_checked_as_few_are(count, device):
     lengths = torch.arange(count) % 7 + 1

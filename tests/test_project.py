@@ -142,6 +142,8 @@ def commands_of_make() -> list[str]:
         .replace(".venv/bin/", "")
         .replace(".venv-release/bin/", "")
         .replace("$(CHAPTER)", "03")
+        .replace("$(CASES)", "1000000")
+        .replace("$(SEED)", "0")
         for line in recipes
         if line.startswith(('"$(PY)"', ".venv/bin/", ".venv-release/bin/"))
     ]

@@ -987,6 +987,16 @@ ERRORS = [
     # Batches.
     (lambda: Ragged.cat([]), ValueError, "batches is empty; it must have at"),
     (lambda: Ragged.cat(5), TypeError, "batches is 5; it must be a list of R"),
+    (
+        lambda: Ragged.cat(V[0]),
+        TypeError,
+        r"batches is tensor\(0\); it must be",
+    ),
+    (
+        lambda: Ragged.from_list(np.array(5)),
+        TypeError,
+        r"seqs is array\(5\); it must be a list of tensors",
+    ),
     (lambda: Ragged.cat(R), TypeError, r"batches\[0\] is of type Tensor; it "),
     (lambda: Ragged.cat([R, V]), TypeError, r"batches\[1\] is of type Tensor"),
     (
