@@ -120,12 +120,12 @@ def test_reasons_stay_with_their_mutants():
 
 
 def test_new_tests_leave_the_old_ones_as_they_are():
-    before = "CASES = [1, 2]\n\ndef test_a():\n    assert f(1)\n"
-    more = (
-        "CASES = [\n    1,\n    3,  # why\n    2,\n]\n\n"
-        + before[16:]
-        + ("\ndef test_b():\n    assert f(2)\n")
+    before = (
+        "from m import f\n\nCASES = [1, 2]\n\ndef test_a():\n    assert f(1)\n"
     )
+    more = before.replace("f\n", "(\n    f,\n    g,\n)\n", 1)
+    more = more.replace("[1, 2]", "[\n    1,\n    3,  # why\n    2,\n]")
+    more += "\ndef test_b():\n    assert f(2)\n"
     old, new = map(results.statements, (before, more))
     assert set(old) < set(new)
     changed = results.statements(before.replace("f(1)", "f(2)"))

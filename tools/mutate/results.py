@@ -118,12 +118,18 @@ def definitions(module: str) -> set[str]:
 
 
 def statements(source: str) -> list[str]:
-    """Return the statements of a file, and each entry of a table alone."""
+    """Return the statements of a file; a table's entries one by one.
+
+    So are the names that are imported: to add one changes no other.
+    """
     found = []
     for node in ast.parse(strip(source)).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.List):
             target = ast.unparse(node.targets[0])
             found += [f"{target}: {ast.unparse(e)}" for e in node.value.elts]
+        elif isinstance(node, ast.ImportFrom):
+            origin = f"from {node.module} import"
+            found += [f"{origin} {ast.unparse(name)}" for name in node.names]
         else:
             found.append(ast.unparse(node))
     return found

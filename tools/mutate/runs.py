@@ -55,26 +55,24 @@ def measure(module: str, processes: int) -> Result:
     # What is written while mutmut runs, it does not see.
     blank = Result(module, digest_of_code(module), digest_of_tests(module))
     stamp = {"code": blank.code, "definitions": sorted(definitions(module))}
-    again = _survivors_to_run_again(module, folder, stamp)
+    again = _named_again(module, folder, stamp)
     if again is None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         _note(folder, stamp)
     _set_up(module, folder)
-    command = ["run", f"--max-children={processes}"]
-    _mutmut(folder, command)
-    if again:
-        _mutmut(folder, [*command, *again])
+    _mutmut(folder, ["run", f"--max-children={processes}", *(again or [])])
     _note(folder, stamp)
     return _sum_up(blank, folder)
 
 
-def _survivors_to_run_again(
+def _named_again(
     module: str, folder: Path, stamp: dict[str, Any]
 ) -> list[str] | None:
-    """Return the mutants to try again, or None where all have to be.
+    """Return the mutants to name to mutmut, or None where it starts anew.
 
-    Where tests have only been added, those already killed stay killed.
+    Where tests have only been added, those already killed stay killed. Unless
+    some are named, mutmut runs those without a verdict.
     """
     try:
         note = json.loads((folder / "note.json").read_text(encoding="utf-8"))
@@ -83,8 +81,9 @@ def _survivors_to_run_again(
     before, now = set(note["definitions"]), set(stamp["definitions"])
     if note["code"] != stamp["code"] or not before <= now:
         return None
-    alive = [name for name, code in _codes(module, folder) if code in ALIVE]
-    return alive if before < now else []
+    open_ones = (*ALIVE, None)
+    again = [name for name, c in _codes(module, folder) if c in open_ones]
+    return again if before < now else []
 
 
 def _note(folder: Path, stamp: dict[str, Any]) -> None:
