@@ -294,3 +294,8 @@ def test_a_module_without_source_is_named(monkeypatch):
         monkeypatch.setattr(packtutor._corpus, "_MODULES", [name])
         with pytest.raises(RuntimeError, match=f"has no source for {name}"):
             python_help_texts()
+
+
+def test_the_type_of_what_is_no_word_is_named(vocabulary):
+    with pytest.raises(TypeError, match="token is of type int; it must be a"):
+        vocabulary[3]
