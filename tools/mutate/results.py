@@ -85,9 +85,14 @@ def test_files(module: str) -> list[str]:
     return [f"tests/test_{name}.py" for name in names]
 
 
-def left_out() -> list[str]:
-    """Return the tests that no copy of the package with mutants can pass."""
-    return list(_mapping()["leave_out"])
+def left_out(module: str) -> list[str]:
+    """Return those tests of a module that no copy with mutants can pass."""
+    files = test_files(module)
+    return [
+        test
+        for test in _mapping()["leave_out"]
+        if test.split("::")[0] in files
+    ]
 
 
 def _mapping() -> dict[str, Any]:

@@ -34,7 +34,7 @@ from tools.mutate.results import (
 )
 
 WORK = ROOT / ".mutate"
-COPIED = ("tests", "tools", "examples", "benchmarks", "pyproject.toml")
+COPIED = ("tests", "tools", "examples", "benchmarks", "book", "pyproject.toml")
 # Most of the time of a short run goes into what these leave out: other plugins
 # of pytest, and the search for garbage after each run.
 SHORT = (
@@ -54,7 +54,11 @@ def measure(module: str, processes: int) -> Result:
     folder = WORK / module
     # What is written while mutmut runs, it does not see.
     blank = Result(module, digest_of_code(module), digest_of_tests(module))
-    stamp = {"code": blank.code, "definitions": sorted(definitions(module))}
+    stamp = {
+        "code": blank.code,
+        "definitions": sorted(definitions(module)),
+        "left_out": left_out(module),
+    }
     again = _named_again(module, folder, stamp)
     if again is None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -79,7 +83,8 @@ def _named_again(
     except FileNotFoundError:
         return None
     before, now = set(note["definitions"]), set(stamp["definitions"])
-    if note["code"] != stamp["code"] or not before <= now:
+    same = all(note.get(x) == stamp[x] for x in ("code", "left_out"))
+    if not same or not before <= now:
         return None
     open_ones = (*ALIVE, None)
     again = [name for name, c in _codes(module, folder) if c in open_ones]
@@ -102,7 +107,7 @@ def _set_up(module: str, folder: Path) -> None:
         "pytest_add_cli_args_test_selection": test_files(module),
         "pytest_add_cli_args": [
             *SHORT,
-            *(f"--deselect={test}" for test in left_out()),
+            *(f"--deselect={test}" for test in left_out(module)),
         ],
         "timeout_multiplier": ["8"],
         "use_git_change_detection": ["false"],
