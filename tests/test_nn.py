@@ -266,3 +266,15 @@ def test_bad_input_is_named_here_too():
 
 def test_the_module_is_part_of_the_package():
     assert packtutor.nn.LSTM is LSTM
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_dense_input_may_start_from_a_state(name, device):
+    theirs = make_network(name, device)
+    own = convert(copy.deepcopy(theirs))
+    # As many steps as sequences: right whichever comes first.
+    dense = make_batch([4, 4, 4, 4], device).to_padded()
+    state = make_state(theirs, 4, device)
+    output, _ = own(dense, state)
+    assert_same(output, theirs(dense, state)[0])
+    assert not torch.equal(output, own(dense)[0])

@@ -313,3 +313,10 @@ def test_bad_arguments_are_named(rnn, batch, error, text):
 def test_a_bad_state_is_named(name, hx, error, text):
     with pytest.raises(error, match=text):
         one_by_one(make_network(name), X, hx)
+
+
+def test_an_empty_batch_is_refused_in_these_words():
+    with pytest.raises(ValueError) as caught:
+        one_by_one(nn.GRU(2, 3), Ragged(torch.zeros(0, 2), []))
+    text = "batch has no sequence; it must have at least one"
+    assert str(caught.value) == text

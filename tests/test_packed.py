@@ -216,3 +216,44 @@ def test_many_sequences_are_checked_as_few_are(count, device):
     swapped[[0, 1]] = swapped[[1, 0]]
     with pytest.raises(ValueError, match="is not the inverse"):
         check_packed(packed._replace(unsorted_indices=swapped))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("batch_sizes", torch.tensor(6), r" has shape \(\); .* one dimension"),
+        # The first that is too small, not the first small one.
+        ("batch_sizes", ints(4, 1, 0), r"\[2\] is 0; it must be at least 1"),
+        ("sorted_indices", None, " is None and its counterpart is not"),
+        ("unsorted_indices", None, " is None and its counterpart is not"),
+        ("sorted_indices", ints(1, 0), " has 2 entries"),
+        ("unsorted_indices", ints(1, 0), " has 2 entries"),
+        ("sorted_indices", ints(1, 0, 3), r"\[2\] is 3; it must be .* to 2$"),
+        # No sequence at all comes back to its place.
+        ("unsorted_indices", ints(0, 2, 1), " is not the .* back as 1$"),
+    ],
+)
+def test_the_culprit_is_named_exactly(field, value, text, device):
+    if isinstance(value, torch.Tensor) and field != "batch_sizes":
+        value = value.to(device)
+    packed = Ragged(torch.zeros(6, device=device), [2, 3, 1]).to_packed()
+    with pytest.raises(
+        (TypeError, ValueError), match=rf"^packed\.{field}{text}"
+    ):
+        check_packed(packed._replace(**{field: value}))
+
+
+def test_no_default_device_is_asked_for_many_sequences():
+    packed = Ragged(torch.zeros(300), [1] * 300).to_packed()
+    turned = packed._replace(
+        sorted_indices=torch.arange(300), unsorted_indices=torch.arange(300)
+    )
+    swapped = torch.arange(300)
+    swapped[[0, 1]] = ints(1, 0)
+    torch.set_default_device("meta")
+    try:
+        check_packed(turned)
+        with pytest.raises(ValueError, match="is not the inverse"):
+            check_packed(turned._replace(unsorted_indices=swapped))
+    finally:
+        torch.set_default_device(None)

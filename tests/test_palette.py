@@ -172,3 +172,9 @@ def test_the_dark_mode_turns_figures_over_as_computed_here():
     )
     assert "filter: invert(1) hue-rotate(180deg);" in rule[1]
     assert "mix-blend-mode: screen;" in rule[1]
+
+
+def test_a_border_is_halfway_between_the_cell_and_the_ink():
+    assert (_palette.fill(0), INK) == ("#98d3fd", "#141414")
+    assert _palette.edge(0) == "#567388"
+    assert _palette.edge(len(FILLS)) == "#567388"

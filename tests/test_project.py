@@ -344,7 +344,12 @@ def test_the_book_leaves_the_environments_out() -> None:
     """Else the packages' own pages are read, and their warnings fail it."""
     config = yaml.safe_load(read("_config.yml"))
     names = set(re.findall(r"\.venv[\w-]*", read("Makefile")))
-    assert names == {".venv", ".venv-bench", ".venv-release"}
+    assert names == {
+        ".venv",
+        ".venv-bench",
+        ".venv-mutate",
+        ".venv-release",
+    }
     for name in names:
         page = f"{name}/lib/some/page.md"
         for path in (name, page):

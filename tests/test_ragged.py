@@ -1223,3 +1223,20 @@ def test_rows_of_any_width_come_back_from_packed(width, recorded, device):
         weights = torch.arange(1.0, 16, device=device)[:, None]
         (grown,) = torch.autograd.grad((back * weights).sum(), values)
         assert_same(grown, weights.expand_as(values).contiguous())
+
+
+@pytest.mark.parametrize("value", [0, 1, 2, 0.0, 1.0])
+def test_nothing_fills_a_type_below_a_byte(value):
+    batch = Ragged(torch.empty(1, dtype=torch.bits8), [1, 0])
+    text = f"padding_value is {value}; a tensor of dtype torch.bits8 cannot"
+    with pytest.raises(ValueError, match=text):
+        batch.to_padded(padding_value=value)
+
+
+@pytest.mark.parametrize("value", ["0", [0]])
+def test_a_wrong_pad_is_shown(value):
+    with pytest.raises(TypeError) as caught:
+        R.to_padded(padding_value=value)
+    assert (
+        str(caught.value) == f"padding_value is {value!r}; it must be a number"
+    )

@@ -125,7 +125,6 @@ def test_ids_and_words_are_inverse(corpus, text):
     "ids",
     [
         [7, 1, 0],
-        iter([7, 1, 0]),
         torch.tensor([7, 1, 0]),
         torch.tensor([7, 1, 0], dtype=torch.uint8),
         np.array([7, 1, 0]),
@@ -134,6 +133,10 @@ def test_ids_and_words_are_inverse(corpus, text):
 )
 def test_ids_come_in_many_forms(vocabulary, ids):
     assert vocabulary.decode(ids) == ["go", "<unk>", "<pad>"]
+
+
+def test_ids_may_come_one_by_one(vocabulary):
+    assert vocabulary.decode(iter([7, 1, 0])) == ["go", "<unk>", "<pad>"]
 
 
 def test_an_empty_text_has_no_ids(vocabulary):
@@ -291,3 +294,8 @@ def test_a_module_without_source_is_named(monkeypatch):
         monkeypatch.setattr(packtutor._corpus, "_MODULES", [name])
         with pytest.raises(RuntimeError, match=f"has no source for {name}"):
             python_help_texts()
+
+
+def test_the_type_of_what_is_no_word_is_named(vocabulary):
+    with pytest.raises(TypeError, match="token is of type int; it must be a"):
+        vocabulary[3]
