@@ -51,7 +51,7 @@ class ReleaseError(Exception):
 def listed_by_git() -> list[str]:
     """Return the files that git holds, or would take."""
     command = ["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"]
-    listed = subprocess.run(  # noqa: S603
+    listed = subprocess.run(
         command, cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout
     return sorted(
@@ -206,7 +206,7 @@ def test_alone(wheel: Path, work: Path, sbom: Path) -> None:
     names = tests_of_the_package(inside / "tests")
     alone = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     code = "import packtutor; print(packtutor.__file__)"
-    found = subprocess.run(  # noqa: S603
+    found = subprocess.run(
         [python, "-c", code],
         cwd=inside,
         env=alone,
@@ -274,7 +274,7 @@ def run(
 ) -> None:
     """Run a command; raise a ReleaseError if it fails."""
     print("$", *(Path(part).name for part in command[:4]), "...", flush=True)
-    done = subprocess.run(command, cwd=cwd, env=env, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=cwd, env=env, check=False)
     if done.returncode:
         raise ReleaseError(f"{command[2]} ended with {done.returncode}")
 
@@ -282,7 +282,7 @@ def run(
 def main() -> None:
     """Build, check, and write what may be uploaded."""
     status = ["git", "status", "--porcelain"]
-    changed = subprocess.run(  # noqa: S603
+    changed = subprocess.run(
         status, cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout
     if changed:
