@@ -20,4 +20,4 @@ def send(
     joined = torch.cat(vectors)
     pinned = joined.pin_memory() if device.type == "cuda" else joined
     sent = pinned.to(device, non_blocking=True)
-    return sent.split([vector.numel() for vector in vectors])
+    return torch.split(sent, [vector.numel() for vector in vectors])
