@@ -120,7 +120,7 @@ def draw_cell(
         write(axes, x + 0.08, y + 0.13, str(cell.place), NOTE)
         middle += 0.07
     if cell.name:
-        write(axes, x + width / 2, y + 0.13, cell.name, NOTE, ha="center")
+        write(axes, x + width / 2, y + 0.12, cell.name, NOTE, ha="center")
         middle += 0.07
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
     write(
