@@ -408,8 +408,11 @@ def test_a_gradient_of_a_parameter_is_named():
         assert found[0].sequence is None
     unnamed = check_model(hidden, (IDS, LENGTHS))
     assert unnamed == []
-    HIDDEN[0] = model
-    found = check_model(hidden, (IDS, LENGTHS))
+    before, HIDDEN[0] = HIDDEN[0], model
+    try:
+        found = check_model(hidden, (IDS, LENGTHS))
+    finally:
+        HIDDEN[0] = before
     assert found[0].what == "gradient of a parameter of shape (8, 6)"
 
 
