@@ -109,7 +109,7 @@ def _set_up(module: str, folder: Path) -> None:
             *SHORT,
             *(f"--deselect={test}" for test in left_out(module)),
         ],
-        "timeout_multiplier": ["8"],
+        "timeout_multiplier": ["4"],
         "use_git_change_detection": ["false"],
         "on_dependency_change": ["ignore"],
         "use_setproctitle": ["false"],
