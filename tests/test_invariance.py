@@ -1,5 +1,6 @@
 """check_model: correct models pass, and each mistake is found."""
 
+import functools
 import math
 
 import pytest
@@ -14,6 +15,7 @@ from torch.nn.utils.rnn import (
 
 from packtutor import Ragged, Violation, check_model, mask_from_lengths
 from packtutor._forms import Form, is_per_token
+from packtutor._gradients import add_up_fixed, modules_behind
 from packtutor._restored import put_back
 
 LENGTHS = torch.tensor([2, 3, 1, 2])
@@ -793,3 +795,48 @@ def test_a_batch_is_built_no_wider_than_it_is():
     padded, lengths = Form("lengths").build(Ragged(torch.zeros(0), [0, 0]))
     assert padded.shape == (2, 0)
     assert lengths.tolist() == [0, 0]
+
+
+NEIGHBOUR = nn.Linear(1, 1)
+
+
+def calls_its_neighbour(x):
+    return NEIGHBOUR(x)
+
+
+def closes_over(late):
+    """Close over a name without a value, and then over a module."""
+    module = nn.Linear(1, 1)
+
+    def inner(x):
+        return module(x) if x else absent(x)
+
+    if late:
+        absent = None
+    return inner, module
+
+
+def test_the_modules_behind_a_function_are_found():
+    model = nn.Linear(1, 1)
+    inner, early = closes_over(late=False)
+    for fn, expected in (
+        (model, model),
+        (model.forward, model),
+        (functools.partial(model), model),
+        (calls_its_neighbour, NEIGHBOUR),
+        (inner, early),
+    ):
+        assert modules_behind(fn) == [expected]
+    assert modules_behind(len) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_errors_do_not_cancel_in_the_sum(dtype):
+    flat = torch.tensor([1.0, -1.0], dtype=dtype, requires_grad=True)
+    torch.set_default_device("meta")
+    try:
+        total = add_up_fixed([flat])
+    finally:
+        torch.set_default_device(None)
+    assert total.dtype == dtype
+    assert abs(total.item()) > 0.5
