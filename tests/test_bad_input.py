@@ -231,7 +231,7 @@ def test_a_change_of_any_kind_is_seen() -> None:
         ),
         (lambda _: plt.figure(), lambda _: plt.close("all")),
         (
-            lambda folder: (folder / "left.txt").write_text("over"),
+            lambda folder: (folder / "left.txt").write_text("over", "utf-8"),
             lambda folder: (folder / "left.txt").unlink(),
         ),
     ],

@@ -30,6 +30,7 @@ def leaves_it_open(call):
     if name in ("open", "fdopen") and (name, origin) not in (
         ("open", "os"),
         ("open", "Image"),
+        ("open", "tarfile"),
         ("open", "webbrowser"),
     ):
         has_path = isinstance(function, ast.Name) or origin in ("io", "os")
@@ -39,7 +40,8 @@ def leaves_it_open(call):
 
 def mode_of(call, named, place, default):
     given = [*call.args[place : place + 1], *filter(None, [named.get("mode")])]
-    return given[0].value if given else default
+    mode = getattr(given[0], "value", "r") if given else default
+    return mode if isinstance(mode, str) else "r"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from packtutor._files import write_whole
+from packtutor._files import check_writable, write_whole
 
 both_ways = pytest.mark.parametrize("alone", [False, True])
 
@@ -108,6 +108,16 @@ def test_a_pipe_is_written_into(tmp_path):
     assert read == [b"new"]
     assert path.is_fifo()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path):
+    check_writable(tmp_path / "new")
+    check_writable(Path(os.devnull))  # written into, so nothing stands beside
+    assert list(tmp_path.iterdir()) == []
+    path = tmp_path / "no" / "folder"
+    with pytest.raises(FileNotFoundError) as caught:
+        check_writable(path)
+    assert caught.value.filename == str(path)
 
 
 def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):

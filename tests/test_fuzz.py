@@ -25,7 +25,7 @@ def fuzz(*arguments):
         env={k: v for k, v in os.environ.items() if "COV" not in k},
         capture_output=True,
         check=False,
-        text=True,
+        encoding="utf-8",
         timeout=600,
     )
     return done.returncode, done.stdout + done.stderr

@@ -1,9 +1,11 @@
 """check_model: correct models pass, and each mistake is found."""
 
+import functools
 import math
 
 import pytest
 import torch
+from tolerances import assert_same
 from torch import nn
 from torch.nn.utils.rnn import (
     PackedSequence,
@@ -12,6 +14,9 @@ from torch.nn.utils.rnn import (
 )
 
 from packtutor import Ragged, Violation, check_model, mask_from_lengths
+from packtutor._forms import Form, is_per_token
+from packtutor._gradients import add_up_fixed, modules_behind
+from packtutor._restored import put_back
 
 LENGTHS = torch.tensor([2, 3, 1, 2])
 IDS = torch.tensor([[5, 6, 0], [2, 3, 4], [7, 0, 0], [3, 3, 0]])
@@ -408,8 +413,11 @@ def test_a_gradient_of_a_parameter_is_named():
         assert found[0].sequence is None
     unnamed = check_model(hidden, (IDS, LENGTHS))
     assert unnamed == []
-    HIDDEN[0] = model
-    found = check_model(hidden, (IDS, LENGTHS))
+    before, HIDDEN[0] = HIDDEN[0], model
+    try:
+        found = check_model(hidden, (IDS, LENGTHS))
+    finally:
+        HIDDEN[0] = before
     assert found[0].what == "gradient of a parameter of shape (8, 6)"
 
 
@@ -754,3 +762,81 @@ def test_a_violation_can_be_read():
         "cause: rows were sorted and not restored, a state stands in "
         "another order than the batch, or the first axis is not the batch."
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(1.0, math.nan), (math.nan, 1.0)]
+)
+def test_a_buffer_that_becomes_nan_or_stops_to_be_is_put_back(before, after):
+    model = nn.Module()
+    model.register_buffer("seen", torch.tensor([before, 2.0]))
+    with put_back([model]):
+        model.seen[0] = after
+    assert_same(model.seen, torch.tensor([before, 2.0]))
+
+
+def test_a_second_axis_that_grows_with_the_batch_is_time():
+    narrow, wide = torch.zeros(2, 3), torch.zeros(2, 5)
+    assert is_per_token(narrow, wide, (3, 5))
+    assert is_per_token(narrow[..., None], wide[..., None], (3, 5))
+    assert not is_per_token(narrow, narrow, (3, 5))
+    assert not is_per_token(narrow[:, 0], wide[:, 0], (3, 5))
+
+
+def test_other_lengths_than_the_batchs_are_refused_in_these_words():
+    batch = Ragged(torch.zeros(3), [2, 1])
+    other = Ragged(torch.zeros(3), [1, 2])
+    text = "fn returned a batch with other lengths than it was given"
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        Form("ragged").read(other, batch)
+
+
+def test_a_batch_is_built_no_wider_than_it_is():
+    padded, lengths = Form("lengths").build(Ragged(torch.zeros(0), [0, 0]))
+    assert padded.shape == (2, 0)
+    assert lengths.tolist() == [0, 0]
+
+
+NEIGHBOUR = nn.Linear(1, 1)
+
+
+def calls_its_neighbour(x):
+    return NEIGHBOUR(x)
+
+
+def closes_over(late):
+    """Close over a name without a value, and then over a module."""
+    module = nn.Linear(1, 1)
+
+    def inner(x):
+        return module(x) if x else absent(x)
+
+    if late:
+        absent = None
+    return inner, module
+
+
+def test_the_modules_behind_a_function_are_found():
+    model = nn.Linear(1, 1)
+    inner, early = closes_over(late=False)
+    for fn, expected in (
+        (model, model),
+        (model.forward, model),
+        (functools.partial(model), model),
+        (calls_its_neighbour, NEIGHBOUR),
+        (inner, early),
+    ):
+        assert modules_behind(fn) == [expected]
+    assert modules_behind(len) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_errors_do_not_cancel_in_the_sum(dtype):
+    flat = torch.tensor([1.0, -1.0], dtype=dtype, requires_grad=True)
+    torch.set_default_device("meta")
+    try:
+        total = add_up_fixed([flat])
+    finally:
+        torch.set_default_device(None)
+    assert total.dtype == dtype
+    assert abs(total.item()) > 0.5

@@ -137,12 +137,12 @@ def test_a_comment_changes_no_digest(tmp_path, monkeypatch):
     path = tmp_path / "packed.py"
     digests = []
     for source in ["def f():\n    return 1\n", "def f():\n    return 2\n"]:
-        path.write_text(source)
+        path.write_text(source, "utf-8")
         digests.append(results.digest_of_code("packed"))
-        path.write_text(f'"""Text."""\n# why\n{source}')
+        path.write_text(f'"""Text."""\n# why\n{source}', "utf-8")
         assert results.digest_of_code("packed") == digests[-1]
     assert digests[0] != digests[1]
-    path.with_name("constants.py").write_text("ONE = 1\n")
+    path.with_name("constants.py").write_text("ONE = 1\n", "utf-8")
     assert results.modules() == ["packed"]
 
 

@@ -350,3 +350,33 @@ ERRORS = [
 def test_bad_arguments_are_named(call, error, text):
     with pytest.raises(error, match=f"^{text}"):
         call()
+
+
+def test_the_default_device_is_not_asked():
+    batch = Ragged(make_floats(6, 2), [3, 0, 3])
+    expected = [pooling.mean(batch), pooling.max(batch)]
+    torch.set_default_device("meta")
+    try:
+        found = [pooling.mean(batch), pooling.max(batch)]
+    finally:
+        torch.set_default_device(None)
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize(
+    ("states", "text"),
+    [
+        (torch.zeros(1, 3, 4), "with B = 3; the batch has 2 sequences"),
+        (torch.tensor(0.0), r"h_n has shape \(\); it must be \(layers x dire"),
+    ],
+)
+def test_the_shape_of_the_states_is_read_out(states, text):
+    with pytest.raises(ValueError, match=text):
+        pooling.last(Ragged(torch.zeros(3, 4), [2, 1]), states)
+
+
+@both_pools
+def test_a_single_token_beside_an_empty_sequence(pool):
+    batch = Ragged(torch.tensor([[5.0, -1.0]]), [0, 1, 0])
+    assert pool(batch).tolist() == [[0.0, 0.0], [5.0, -1.0], [0.0, 0.0]]

@@ -53,7 +53,9 @@ def test_builds_that_differ_are_refused(
 
     def copy_with_a_trace(to: Path, *, umask: int, time: float) -> None:
         copy(to, umask=umask, time=time)
-        with (to / "packtutor" / "text.py").open("a") as file:
+        with (to / "packtutor" / "text.py").open(
+            "a", encoding="utf-8"
+        ) as file:
             file.write(f"# built in {to.parent.name}\n")
 
     monkeypatch.setattr(release, "copy_sources", copy_with_a_trace)
@@ -145,7 +147,7 @@ def test_tests_of_the_package_are_found(
         "test_examples": "import examples.task as task",
         "test_itself": "root = Path(__file__).resolve().parents[1]",
     }.items():
-        (tmp_path / f"{name}.py").write_text(text)
+        (tmp_path / f"{name}.py").write_text(text, "utf-8")
     assert release.tests_of_the_package(tmp_path) == ["test_near.py"]
 
 

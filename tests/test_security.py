@@ -42,10 +42,12 @@ HARMLESS = {
     "os",
     "pathlib",
     "re",
+    "secrets",  # names of temporary files
     "shutil",
     "stat",
     "statistics",
     "sys",
+    "tempfile",
     "textwrap",
     "time",
     "types",
@@ -164,7 +166,7 @@ def watched(code: str, given: str = "") -> str:
     done = subprocess.run(
         [sys.executable, "-c", text],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -173,7 +175,7 @@ def watched(code: str, given: str = "") -> str:
 
 def test_the_commands_reach_out_to_nothing(tmp_path: Path) -> None:
     file = tmp_path / "lengths"
-    file.write_text("__import__('os').system('true')\nget set\n" * 50)
+    file.write_text("__import__('os').system('true')\nget set\n" * 50, "utf-8")
     code = f"assert main(['report', {str(file)!r}, '--json']) == 0"
     assert watched(code, str(file)) == "quiet 1"
     code = "assert main(['explain', '__import__(\"os\")', 'go']) == 0"

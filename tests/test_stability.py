@@ -270,10 +270,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> ModuleType:
 def test_the_record_stays_until_the_release(
     recorded: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = recorded.RECORD.read_text()
+    before = recorded.RECORD.read_text("utf-8")
     with pytest.raises(SystemExit, match="the record stays that of 2.3.1"):
         recorded.main()
-    assert recorded.RECORD.read_text() == before
+    assert recorded.RECORD.read_text("utf-8") == before
     dated = CHANGELOG.replace("2.4.0, unreleased", "2.4.0, 2026-03-04")
     monkeypatch.setattr(recorded, "read_changelog", lambda: dated)
     recorded.main()
@@ -286,10 +286,10 @@ def test_nothing_is_recorded_against_the_policy(
     dated = CHANGELOG.replace("2.4.0, unreleased", "2.4.0, 2026-03-04")
     monkeypatch.setattr(recorded, "read_changelog", lambda: dated)
     monkeypatch.setattr(recorded, "describe", dict)
-    before = recorded.RECORD.read_text()
+    before = recorded.RECORD.read_text("utf-8")
     with pytest.raises(SystemExit, match=r"must be 3\.0\.0 or later"):
         recorded.main()
-    assert recorded.RECORD.read_text() == before
+    assert recorded.RECORD.read_text("utf-8") == before
 
 
 def test_the_policy_names_the_command() -> None:

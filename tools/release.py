@@ -52,7 +52,7 @@ def listed_by_git() -> list[str]:
     """Return the files that git holds, or would take."""
     command = ["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"]
     listed = subprocess.run(
-        command, cwd=ROOT, capture_output=True, check=True, text=True
+        command, cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
     ).stdout
     return sorted(
         name for name in listed.split("\0") if name and (ROOT / name).is_file()
@@ -212,7 +212,7 @@ def test_alone(wheel: Path, work: Path, sbom: Path) -> None:
         env=alone,
         capture_output=True,
         check=True,
-        text=True,
+        encoding="utf-8",
     ).stdout.strip()
     if not Path(found).resolve().is_relative_to(place.resolve()):
         raise ReleaseError(f"the tests would run {found}, not the wheel")
@@ -283,7 +283,7 @@ def main() -> None:
     """Build, check, and write what may be uploaded."""
     status = ["git", "status", "--porcelain"]
     changed = subprocess.run(
-        status, cwd=ROOT, capture_output=True, check=True, text=True
+        status, cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
     ).stdout
     if changed:
         raise ReleaseError(f"commit first, for these differ:\n{changed}")

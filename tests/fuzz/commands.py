@@ -167,7 +167,7 @@ def run(arguments, data, columns, encoding):
         )
         for errors in ("strict", "backslashreplace")
     ]
-    source = io.TextIOWrapper(io.BytesIO(data))
+    source = io.TextIOWrapper(io.BytesIO(data), "utf-8")
     with (
         mock.patch.dict(os.environ, {"COLUMNS": str(columns)}),
         mock.patch.object(sys, "stdin", source),

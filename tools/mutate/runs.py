@@ -109,7 +109,7 @@ def _set_up(module: str, folder: Path) -> None:
             *SHORT,
             *(f"--deselect={test}" for test in left_out(module)),
         ],
-        "timeout_multiplier": ["8"],
+        "timeout_multiplier": ["4"],
         "use_git_change_detection": ["false"],
         "on_dependency_change": ["ignore"],
         "use_setproctitle": ["false"],
@@ -120,7 +120,9 @@ def _set_up(module: str, folder: Path) -> None:
         else f"{name} = {values[0]}\n"
         for name, values in settings.items()
     ]
-    (folder / "setup.cfg").write_text("[mutmut]\n" + "".join(lines))
+    (folder / "setup.cfg").write_text(
+        "[mutmut]\n" + "".join(lines), encoding="utf-8"
+    )
 
 
 def _mutmut(folder: Path, arguments: list[str]) -> None:
@@ -130,7 +132,7 @@ def _mutmut(folder: Path, arguments: list[str]) -> None:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     command = [Path(sys.executable).with_name("mutmut"), *arguments]
-    with (folder / "log.txt").open("w") as log:
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
         code = subprocess.run(
             command,
             cwd=folder,
@@ -140,7 +142,7 @@ def _mutmut(folder: Path, arguments: list[str]) -> None:
             check=False,
         ).returncode
     if code:
-        tail = (folder / "log.txt").read_text(errors="replace")[-3000:]
+        tail = (folder / "log.txt").read_text("utf-8", "replace")[-3000:]
         raise RuntimeError(f"mutmut ended with {code}:\n{tail}")
 
 
@@ -148,7 +150,9 @@ def _codes(module: str, folder: Path) -> list[tuple[str, int | None]]:
     meta = folder / "mutants" / "packtutor" / f"{module}.py.meta"
     if not meta.is_file():
         return []
-    return list(json.loads(meta.read_text())["exit_code_by_key"].items())
+    return list(
+        json.loads(meta.read_text("utf-8"))["exit_code_by_key"].items()
+    )
 
 
 def _sum_up(blank: Result, folder: Path) -> Result:
