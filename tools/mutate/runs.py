@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,8 @@ SHORT = (
     "-p",
     "tools.mutate.freezing",
 )
+# A mutant that fills a list without end fails, before it fills the machine.
+MOST_BYTES = 6 << 30
 # mutmut's own words for how a test run ended.
 KILLED, TIMEOUT, ALIVE = (1, 3, -11, -6), (36, -24, 24, 152, 255, -9), (0, 33)
 
@@ -140,10 +143,15 @@ def _mutmut(folder: Path, arguments: list[str]) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
             check=False,
+            preexec_fn=_limit_memory,
         ).returncode
     if code:
         tail = (folder / "log.txt").read_text("utf-8", "replace")[-3000:]
         raise RuntimeError(f"mutmut ended with {code}:\n{tail}")
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
 
 
 def _codes(module: str, folder: Path) -> list[tuple[str, int | None]]:
