@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -118,6 +119,34 @@ def test_what_cannot_be_written_is_known_before(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         check_writable(path)
     assert caught.value.filename == str(path)
+    assert caught.value.errno == errno.ENOENT
+    assert caught.value.strerror == os.strerror(errno.ENOENT)
+
+
+def test_a_file_that_is_there_does_not_say_that_it_can_be_replaced(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    check_writable(path)
+
+    def fail(**_):
+        raise OSError("no number")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    with pytest.raises(OSError, match="no number"):
+        check_writable(path)
+    check_writable(Path(os.devnull))
+
+
+def test_where_a_link_leads_is_where_it_must_be_writable(tmp_path):
+    link = tmp_path / "link"
+    try:
+        link.symlink_to(tmp_path / "missing" / "file")
+    except OSError as error:
+        pytest.skip(f"no links here: {error}")
+    with pytest.raises(FileNotFoundError):
+        check_writable(link)
 
 
 def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):

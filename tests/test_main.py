@@ -186,12 +186,38 @@ def test_what_does_not_fit_is_counted():
     assert packed[-1] == "  ... 192 more sequences, 40 more steps"
     assert field(output, "data").endswith(", ... 9,888 more")
     narrow = explain(*texts, "go", columns=50)
-    *_, before, more = section(narrow, "Vocabulary").split("\n")
+    *_, before, more = shown = section(narrow, "Vocabulary").split("\n")
+    assert len(shown) == 10
     last = int(before.split()[-2])
     assert more == f"  ... {53 - last - 1} more ids"
     wide = explain(*texts, "go", columns=1000)
     assert section(wide, "Padded").endswith("sequences, 10 more steps")
     assert "more id" not in wide
+
+
+def test_what_just_fits_is_shown():
+    words = section(EXPLAINED, "Vocabulary").split("\n")[-1]
+    narrow = section(explain(*DOCS, columns=len(words) - 1), "Vocabulary")
+    assert section(explain(*DOCS, columns=len(words)), "Voc").endswith(words)
+    assert narrow.split("\n")[-2:] == [words.removesuffix("  7 go"), "  7 go"]
+    width = len("  data              [2, 5, 7, 3, 6, 4]")
+    fits, cut = (explain(*DOCS, columns=c) for c in (width, width - 1))
+    assert field(fits, "data") == "2, 5, 7, 3, 6, 4"
+    assert field(cut, "data") == "2, ... 5 more"
+
+
+def test_titles_are_wrapped():
+    lines = section(explain(*DOCS, columns=30), "Padded").split("\n")
+    assert lines[:2] == ["Padded: shape (3, 3), 9 cells,", "3 pads"]
+
+
+def test_the_longest_text_may_be_one_that_is_not_shown():
+    output = explain(*["go"] * 8, "on your mark")
+    lines = section(output, "Padded").splitlines()
+    assert lines[2].split() == ["t=0", "t=1", "t=2"]
+    assert lines[3].split() == ["seq", "0", "2", "go", "0", "<pad>"] + (
+        ["0", "<pad>"]
+    )
 
 
 def test_a_narrow_terminal_gets_one_column():

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from packtutor import __main__, _measure, _report
+from packtutor import __main__, _expected, _measure, _report
+from packtutor._costs import Rates
 from packtutor._expected import count_bytes, expect
 from packtutor._measure import ROUNDS, Measured, Way, measure
 from packtutor._samples import Sampler, sorted_blocks
@@ -47,6 +48,24 @@ def test_batches_are_those_of_the_file(lengths, size, most, block):
     assert len(drawn) == min(most, seen)
     assert Counter(map(tuple, drawn)) <= Counter(map(tuple, parts))
     assert draw(lengths, size, most) == (drawn, seen)
+
+
+def test_the_lots_are_those_of_the_seed_0():
+    """In float64: of a million batches no two have the same lot."""
+    lengths = list(range(1, 201))
+    generator = torch.Generator().manual_seed(0)
+    lots = torch.rand(100, generator=generator, dtype=torch.float64)
+    least = lots.argsort()[:3].tolist()
+    drawn, _ = draw(lengths, 2, 3)
+    assert drawn == [[2 * place + 1, 2 * place + 2] for place in least]
+
+
+def test_the_last_batch_is_drawn_once():
+    sampler = Sampler(2, 5)
+    sampler.add(torch.tensor([3, 2, 1]))
+    first, second = sampler.drawn(), sampler.drawn()
+    assert first[1] == second[1] == 2
+    assert list(map(len, first[0])) == list(map(len, second[0]))
 
 
 def test_each_batch_has_the_same_chance():
@@ -200,6 +219,45 @@ def test_what_is_expected_grows_with_the_batch():
     assert count_bytes(lstm, long) > 20 * count_bytes(lstm, short)
 
 
+def test_what_is_expected_by_hand(monkeypatch):
+    """In microseconds: a call, its steps, and its cells or tokens."""
+    rates = {
+        # fused, training: a call, a step, a token, what steps add to it
+        (True, False): Rates(100, 10, 1, 0),
+        (False, False): Rates(50, 7, 2, 0.5),
+        (True, True): Rates(1000, 100, 10, 0),
+        (False, True): Rates(300, 20, 4, 0.25),
+    }
+
+    def find(lstm, *, fused, training):
+        return rates[fused, training]
+
+    monkeypatch.setattr(_expected, "find_rates", find)
+    lstm, lengths = nn.LSTM(3, 5, device="meta"), torch.tensor([4, 1, 0])
+    # Padded: 12 cells; packed: 5 tokens. run_rnn: the faster of both.
+    padded = 100 + 40 + 12, 1000 + 400 + 120
+    packed = 50 + 28 + 10, 300 + 80 + 20
+    slower = 0.5 * 4 * 5, 0.25 * 4 * 5
+    cuda = sum(padded) + 2 * sum(packed)
+    found = expect(lstm, lengths, torch.device("cuda"))
+    assert found == pytest.approx(cuda / 1e6, rel=1e-12)
+    found = expect(lstm, lengths, CPU)
+    assert found == pytest.approx((cuda + 2 * sum(slower)) / 1e6, rel=1e-12)
+    # Where a packed call takes ten times as long, padding is the faster.
+    rates[False, True] = Rates(3000, 20, 4, 0.25)
+    found = expect(lstm, lengths, torch.device("cuda"))
+    cuda += 2 * 2700 - (3100 - padded[1])
+    assert found == pytest.approx(cuda / 1e6, rel=1e-12)
+
+
+def test_the_memory_of_a_training_step():
+    """Four copies of the weights; for each cell four of x and twelve of h."""
+    lstm = nn.LSTM(3, 5, device="meta")
+    weights = sum(weight.numel() for weight in lstm.parameters())
+    floats = 4 * weights + 6 * (4 * 3 + 12 * 5)
+    assert count_bytes(lstm, torch.tensor([3, 2])) == 4 * floats
+
+
 def test_a_device_is_waited_for(monkeypatch):
     waited = []
     monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
@@ -284,12 +342,13 @@ def test_what_was_timed_is_said():
     assert "on cpu with 1 thread, in" in shown(threads=1)
     assert "on cuda, in ms" in shown(device="cuda")
     assert "the median of 1 round," in shown(rounds=1)
+    unsure = " outputs. So few rounds are unsure: other work disturbs them. "
     for rounds in (1, 2, 3):
-        unsure = "So few rounds are unsure: " in shown(rounds=rounds)
-        assert unsure == (rounds < 3)
+        assert (unsure in shown(rounds=rounds)) == (rounds < 3)
     assert "5 of 300 batches, drawn at random (3 more too long to be " in (
         shown(batches=5)
     )
+    assert " random (1 more too long to be measured), the" in shown(batches=7)
     assert ": 5 of 8 batches (3 more too long" in (
         shown(batches=5, all_batches=8)
     )

@@ -120,6 +120,51 @@ def test_a_last_line_end_begins_no_line():
     assert read(b"") == read(b"\xef\xbb\xbf") == []
 
 
+@pytest.mark.parametrize("space", [s for s in SPACES if s not in "\n\r"])
+def test_each_space_alone_separates_words(space):
+    assert read(f"on{space}your".encode()) == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\ufeff go", [1]),
+        ("\ufeff\n\ufeff", [0, 1]),
+        ("on \ufeff your", [3]),
+        ("on\u3000\r\nyour\u3000\r", [1, 1]),
+    ],
+)
+def test_a_letter_of_many_bytes_is_one_however_it_is_cut(text, expected):
+    data = text.encode()
+    for block in range(1, len(data) + 2):
+        assert read(data, block=block) == expected
+
+
+def test_a_block_is_read_at_a_time():
+    asked = []
+
+    class File(io.BytesIO):
+        def read(self, size=-1):
+            asked.append(size)
+            return super().read(size)
+
+    blocks = _reading.read_lengths(File(b"on your\ngo"), "file", block=4)
+    assert [length for part in blocks for length in part.tolist()] == [2, 1]
+    assert set(asked) == {4}
+    assert len(asked) == 4
+    whole = _reading.read_lengths(File(b"on your\ngo"), "file")
+    assert [part.tolist() for part in whole] == [[2], [1]]
+
+
+def test_a_file_of_text_is_refused():
+    with pytest.raises(TypeError, match=".") as error:
+        list(_reading.read_lengths(io.StringIO("go"), "file"))
+    assert str(error.value) == (
+        "file gives str to read; it must give bytes, as a file does that is "
+        "opened in mode 'rb'"
+    )
+
+
 def test_one_line_longer_than_many_blocks():
     # A word of three blocks, a block of space, and no line end.
     data = b"a" * 30 + b" " * 20 + b"b c"
@@ -133,6 +178,9 @@ def test_what_is_no_text(block):
     )
     assert refusal(b"go\rset\nna\xefve\n", block=block) == (
         "file is not UTF-8: line 3 holds the byte 0xef"
+    )
+    assert refusal(b"go\n\0\n\0", block=block) == (
+        "file is binary: line 2 holds a NUL byte; it must be text in UTF-8"
     )
     # A letter that the end of the file cuts in two.
     assert refusal("go\nna\u00ef".encode()[:-1], block=block) == (
@@ -182,6 +230,11 @@ RULE = (
         ("1000000000001", "holds '1000000000001'"),
         ("9" * 80, f"holds '{'9' * 56}..."),
         ("0" * 13 + "5", "holds '00000000000005'"),
+        ("1:2", "holds '1:2'"),
+        ("1/2\t", "holds '1/2'"),
+        (" 1:2", "holds '1:2'"),
+        ("x" + "é" * 60, f"holds 'x{'é' * 49}'"),
+        ("x" + "\U0001f600" * 60, f"holds 'x{chr(0x1F600) * 24}'"),
     ],
 )
 @pytest.mark.parametrize("block", [1, 4, 1 << 20])
@@ -191,8 +244,27 @@ def test_what_is_no_length(line, seen, block):
     assert refusal(data, numbers=True, block=block) == message
 
 
+def test_the_first_line_at_fault_is_named():
+    largest = b"1000000000000\n"
+    assert refusal(largest + b"x\ny\n", numbers=True) == (
+        f"file: line 2 holds 'x'{RULE}"
+    )
+    # The numbers are as many as the lines, and each stands before the end of
+    # its line.
+    assert refusal(b"1\n2 3\n\n4\n", numbers=True) == (
+        f"file: line 2 holds '2 3'{RULE}"
+    )
+    assert refusal(b"5\n7\nx", numbers=True) == (
+        f"file: line 3 holds 'x'{RULE}"
+    )
+
+
 def test_an_endless_number(monkeypatch):
     monkeypatch.setattr(_reading, "_BLOCK", 100)
+    assert read(b" " * 99 + b"5\n", numbers=True, block=10) == [5]
+    assert refusal(b" " * 100 + b"5\n", numbers=True, block=101) == (
+        f"file: line 1 is empty{RULE}"
+    )
     data = b"1\n" + b"7" * 10_000
     assert refusal(data, numbers=True, block=10) == (
         f"file: line 2 holds '{'7' * 56}...{RULE}"
@@ -215,6 +287,15 @@ def test_lengths_are_counted(parts):
     expected = Counter(itertools.chain(*parts))
     assert dict(zip(values, counts, strict=True)) == expected
     assert values == sorted(expected)
+
+
+@pytest.mark.parametrize("lengths", [[10], [9], [3, 10, 10]])
+def test_the_first_length_without_a_counter_of_its_own(lengths, monkeypatch):
+    monkeypatch.setattr(_tally, "_SHORT", 10)
+    tally = _tally.Tally("file")
+    tally.add(torch.tensor(lengths))
+    values, counts = (x.tolist() for x in tally.counts())
+    assert dict(zip(values, counts, strict=True)) == Counter(lengths)
 
 
 def test_too_many_different_lengths(monkeypatch):
@@ -240,6 +321,14 @@ def test_middle_and_percentile(lengths):
         x for x in ordered if 100 * sum(y <= x for y in ordered) >= 95 * n
     )
     assert _tally.percentile_95(values, counts) == least
+
+
+@pytest.mark.parametrize("n", [19, 20, 21, 1000])
+def test_the_percentile_of_many(n):
+    """19 of 20 are 95 of 100: the least that so many do not exceed."""
+    numbers = torch.arange(1, n + 1)
+    expected = -(-95 * n // 100)
+    assert _tally.percentile_95(numbers, torch.ones_like(numbers)) == expected
 
 
 def test_sums_beyond_an_int64():
@@ -727,22 +816,46 @@ def test_numbers_for_a_program():
     numbers = json.loads(output)
     with path.open("rb") as file:
         statistics = report_file(file, batch_size=5, sort=True)
-    assert numbers["file"] == str(path)
-    assert numbers["order"] == "by_length"
-    assert numbers["sequences"] == 16
-    assert numbers["percentile_95_tokens"] == 16
-    for row, padding in zip(
-        numbers["padding"], statistics.padding, strict=True
-    ):
-        assert tuple(row.values()) == padding
-    assert numbers["memory"]["largest_batch"] == {
-        "padded_bytes": 5 * 15 * 128 * 4,
-        "packed_bytes": (11 + 12 + 13 + 14 + 15) * 128 * 4,
-    }
     cost = lstm_cost(statistics, 128, 256)
-    assert numbers["lstm"]["saved_fraction"] == cost.saved_fraction
-    assert numbers["lstm"]["padded"] == cost.padded._asdict()
-    assert numbers["advice"]["rule"] == advice(statistics).rule
+    assert numbers == {
+        "file": str(path),
+        "sequences": 16,
+        "empty_sequences": 0,
+        "tokens": 136,
+        "mean_tokens": 8.5,
+        "median_tokens": 8.5,
+        "percentile_95_tokens": 16,
+        "longest_tokens": 16,
+        "padding": [
+            {
+                "batch_size": padding.batch_size,
+                "file_order_padding_fraction": padding.in_file_order,
+                "shuffled_padding_fraction": padding.shuffled,
+                "by_length_padding_fraction": padding.by_length,
+            }
+            for padding in statistics.padding
+        ],
+        "batch_size": 5,
+        "order": "by_length",
+        "lstm": {
+            "input_size": 128,
+            "hidden_size": 256,
+            "padded": cost.padded._asdict(),
+            "packed": cost.packed._asdict(),
+            "saved_fraction": cost.saved_fraction,
+        },
+        "memory": {
+            "largest_batch": {
+                "padded_bytes": 5 * 15 * 128 * 4,
+                "packed_bytes": (11 + 12 + 13 + 14 + 15) * 128 * 4,
+            },
+            "all_batches": {
+                "padded_bytes": (5 * (5 + 10 + 15) + 16) * 128 * 4,
+                "packed_bytes": 136 * 128 * 4,
+            },
+        },
+        "advice": advice(statistics)._asdict(),
+    }
     assert json.loads(report(path, "--json"))["order"] == "file_order"
 
 
