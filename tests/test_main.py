@@ -102,6 +102,7 @@ def test_lines_of_standard_input():
     lines = "\r\n".join(DOCS).encode()
     assert explain("-", stdin=b"\xef\xbb\xbf" + lines) == EXPLAINED
     assert explain(DOCS[0], "-", stdin=b"get set\ngo\n") == EXPLAINED
+    assert explain("-", stdin="\r".join(DOCS).encode()) == EXPLAINED
 
 
 def test_the_process_writes_the_same():
@@ -125,6 +126,51 @@ def test_the_module_is_the_command(monkeypatch, capsys):
         runpy.run_path(__main__.__file__, run_name="__main__")
     assert stop.value.code == 0
     assert capsys.readouterr().out == EXPLAINED
+
+
+def test_the_arguments_of_the_process_if_none_are_given(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["packtutor", "explain", *DOCS])
+    monkeypatch.setenv("COLUMNS", "80")
+    assert __main__.main() == 0
+    assert capsys.readouterr().out == EXPLAINED
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["explain", 3], "argv[1] is of type int; it must be a str"),
+        ("explain", "argv is 'explain'; it must be a list of arguments"),
+    ],
+)
+def test_arguments_are_texts(argv, message):
+    with pytest.raises(TypeError, match=".") as error:
+        __main__.main(argv)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1", 1), ("007", 7), ("100", 100), ("999999", 999_999)],
+)
+def test_numbers(text, number):
+    for given, expected in ((text, number), ("1000000", 10**6)):
+        arguments = ["report", "-", "--batch-size", given]
+        parsed = __main__._parser().parse_args(arguments)
+        assert parsed.batch_size == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "", "-1", "x", "1000001", "10000000", "XX1", "1_0", "²", "9" * 5000],
+)
+def test_what_is_no_number(text, capsys):
+    with pytest.raises(SystemExit):
+        __main__._parser().parse_args(["report", "-", f"--batch-size={text}"])
+    shown = repr(text) if len(text) < 9 else f"'{'9' * 56}..."
+    assert capsys.readouterr().err.endswith(
+        f"argument --batch-size: {shown} is no whole number from 1 to "
+        f"1,000,000\n"
+    )
 
 
 def test_empty_texts_are_counted():
@@ -279,6 +325,7 @@ def test_standard_input_must_be_utf8():
     assert refuse("-", stdin=b"go\nna\xefve\n") == (
         "packtutor: standard input is not UTF-8: line 2 holds the byte 0xef\n"
     )
+    assert "UTF-8: line 3 holds the byte 0xff" in refuse("-", stdin=b"\n\n\xff")
 
 
 def test_standard_input_must_be_readable():
@@ -391,6 +438,24 @@ def test_standard_output_on_a_full_disk(tmp_path, capsys):
     )
 
 
+def test_a_disk_that_is_full_when_all_is_written(tmp_path, capsys):
+    class Full(io.StringIO):
+        encoding = "utf-8"
+
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def fileno(self):
+            return file.fileno()
+
+    with (tmp_path / "out").open("w", encoding="utf-8") as file:
+        with contextlib.redirect_stdout(Full()):
+            assert __main__.main(["explain", "go"]) == 1
+    assert capsys.readouterr().err == (
+        "packtutor: cannot write standard output: No space left on device\n"
+    )
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX pipe")
 def test_a_broken_pipe_ends_quietly():
     reading, writing = os.pipe()
@@ -410,6 +475,59 @@ def test_the_version(capsys):
         __main__.main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"packtutor {__version__}\n"
+
+
+HELP = {
+    "": """
+usage: packtutor [-h] [--version] COMMAND ...
+Variable-length sequences in PyTorch, shown on your own.
+positional arguments:
+COMMAND
+explain show texts as ids, as a padded and as a packed batch
+report say what padding costs for the lengths in a file, and what to do
+options:
+-h, --help show this help message and exit
+--version show program's version number and exit
+""",
+    "explain": """
+usage: packtutor explain [-h] [--figure OUT.png] TEXT [TEXT ...]
+Show texts as ids, as a padded and as a packed batch, and what padding costs.
+positional arguments:
+TEXT one sequence; - stands for the lines of standard input
+options:
+-h, --help show this help message and exit
+--figure OUT.png also draw the batch (needs matplotlib)
+""",
+    "report": """
+usage: packtutor report [-h] [--lengths] [--batch-size N] [--input-size N]
+[--hidden-size N] [--sort] [--measure] [--json] [--figure OUT.png] FILE
+Say what padding costs for the sequences of a file, one a line, and what to do
+about it.
+positional arguments:
+FILE text in UTF-8, whose words are counted; - stands for standard input
+options:
+-h, --help show this help message and exit
+--lengths the file has a length a line, and no text
+--batch-size N sequences a batch (32 if not given)
+--input-size N features of a token (128 if not given)
+--hidden-size N hidden size of the LSTM (256 if not given)
+--sort batches are cut from the sequences sorted by length
+--measure also time an LSTM over batches of the file, in about half a minute
+at most; PACKTUTOR_DEVICE=cuda does it on a GPU
+--json print numbers for a program
+--figure OUT.png also draw padding and lengths (needs matplotlib)
+""",
+}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_the_help(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with pytest.raises(SystemExit) as stop:
+        __main__.main([*command.split(), "--help"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.split() == HELP[command].split()
 
 
 @pytest.mark.parametrize("arguments", [[], ["explain"], ["report"]])
