@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
 
 from packtutor import DOCS, Vocabulary, __main__, __version__
+from packtutor._report import run_report
 from packtutor._terminal import text_width
 
 EXPLAINED = """\
@@ -148,28 +149,45 @@ def test_arguments_are_texts(argv, message):
     assert str(error.value) == message
 
 
+OPTIONS = ["--batch-size", "--input-size", "--hidden-size"]
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1", 1), ("007", 7), ("100", 100), ("999999", 999_999)],
+    [("1", 1), ("007", 7), ("100", 100), ("1000000", 10**6)],
 )
-def test_numbers(text, number):
-    for given, expected in ((text, number), ("1000000", 10**6)):
-        arguments = ["report", "-", "--batch-size", given]
-        parsed = __main__._parser().parse_args(arguments)
-        assert parsed.batch_size == expected
+@pytest.mark.parametrize("option", OPTIONS)
+def test_numbers(option, text, number):
+    parsed = vars(__main__._parser().parse_args(["report", "-", option, text]))
+    assert parsed[option.strip("-").replace("-", "_")] == number
+
+
+def test_what_is_not_given():
+    assert vars(__main__._parser().parse_args(["report", "here"])) == {
+        "run": run_report,
+        "file": "here",
+        "lengths": False,
+        "batch_size": 32,
+        "input_size": 128,
+        "hidden_size": 256,
+        "sort": False,
+        "measure": False,
+        "json": False,
+        "figure": None,
+    }
 
 
 @pytest.mark.parametrize(
     "text",
     ["0", "", "-1", "x", "1000001", "10000000", "XX1", "1_0", "²", "9" * 5000],
 )
-def test_what_is_no_number(text, capsys):
+@pytest.mark.parametrize("option", OPTIONS)
+def test_what_is_no_number(option, text, capsys):
     with pytest.raises(SystemExit):
-        __main__._parser().parse_args(["report", "-", f"--batch-size={text}"])
+        __main__._parser().parse_args(["report", "-", f"{option}={text}"])
     shown = repr(text) if len(text) < 9 else f"'{'9' * 56}..."
     assert capsys.readouterr().err.endswith(
-        f"argument --batch-size: {shown} is no whole number from 1 to "
-        f"1,000,000\n"
+        f"argument {option}: {shown} is no whole number from 1 to 1,000,000\n"
     )
 
 
@@ -261,9 +279,7 @@ def test_the_longest_text_may_be_one_that_is_not_shown():
     output = explain(*["go"] * 8, "on your mark")
     lines = section(output, "Padded").splitlines()
     assert lines[2].split() == ["t=0", "t=1", "t=2"]
-    assert lines[3].split() == ["seq", "0", "2", "go", "0", "<pad>"] + (
-        ["0", "<pad>"]
-    )
+    assert lines[3].split() == "seq 0 2 go 0 <pad> 0 <pad>".split()
 
 
 def test_a_narrow_terminal_gets_one_column():
@@ -325,7 +341,9 @@ def test_standard_input_must_be_utf8():
     assert refuse("-", stdin=b"go\nna\xefve\n") == (
         "packtutor: standard input is not UTF-8: line 2 holds the byte 0xef\n"
     )
-    assert "UTF-8: line 3 holds the byte 0xff" in refuse("-", stdin=b"\n\n\xff")
+    assert "UTF-8: line 3 holds the byte 0xff" in refuse(
+        "-", stdin=b"\n\n\xff"
+    )
 
 
 def test_standard_input_must_be_readable():
@@ -448,9 +466,11 @@ def test_a_disk_that_is_full_when_all_is_written(tmp_path, capsys):
         def fileno(self):
             return file.fileno()
 
-    with (tmp_path / "out").open("w", encoding="utf-8") as file:
-        with contextlib.redirect_stdout(Full()):
-            assert __main__.main(["explain", "go"]) == 1
+    with (
+        (tmp_path / "out").open("w", encoding="utf-8") as file,
+        contextlib.redirect_stdout(Full()),
+    ):
+        assert __main__.main(["explain", "go"]) == 1
     assert capsys.readouterr().err == (
         "packtutor: cannot write standard output: No space left on device\n"
     )

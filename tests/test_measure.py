@@ -95,8 +95,9 @@ def test_lengths_in_order(lengths):
 class Clock:
     """A clock that only a run moves, each by its own milliseconds."""
 
-    def __init__(self, **speeds):
+    def __init__(self, training=1, **speeds):
         self.now, self.speeds, self.calls = 0.0, speeds, []
+        self.training, self.batches = training, []
 
     def __call__(self):
         return self.now
@@ -104,12 +105,16 @@ class Clock:
     def make_ways(self, lstm, lengths):
         features = torch.ones(1, requires_grad=True)
         steps = int(lengths.max())
+        self.batches.append(lengths.tolist())
+        # What is padded has the batch first.
+        assert lstm.batch_first
 
         def way(name, ms):
             def run():
                 self.calls.append((name, steps, torch.is_grad_enabled()))
                 cost = next(ms) if isinstance(ms, itertools.cycle) else ms
-                self.now += steps * cost / 1000
+                factor = self.training if torch.is_grad_enabled() else 1
+                self.now += factor * steps * cost / 1000
                 weights = [weight.sum() for weight in lstm.parameters()]
                 return features * sum(weights)
 
@@ -147,6 +152,9 @@ def test_medians_and_turns(monkeypatch):
     for times in (found.forward, found.training):
         assert times[1:] == pytest.approx((15, 12))
     assert sum(done) == 2 * ROUNDS
+    # What PyTorch sets up once is set up by a batch of unequal lengths.
+    assert clock.batches == [[2, 1], *[[2, 0, 2], [4]] * ROUNDS]
+    assert [name for name, *_ in clock.calls[:6:2]] == list(Times._fields)
     # Forward, then a training step, of each way before the next one; another
     # way is first in the next round.
     runs = clock.calls[6:]
@@ -174,6 +182,33 @@ def test_fewer_rounds_where_they_take_long(monkeypatch):
     # What is set up first takes twice that, for its two steps.
     assert (found.batches, found.rounds) == (1, 2)
     assert clock.now <= 30.1
+
+
+def test_a_training_step_has_times_of_its_own(monkeypatch):
+    clock = Clock(training=3, padded_ms=1, packed_ms=2, run_rnn_ms=4)
+    found = fake(monkeypatch, [[10]], clock)
+    assert found.forward == pytest.approx((10, 20, 40))
+    assert found.training == pytest.approx((30, 60, 120))
+
+
+def test_what_just_fits_is_timed(monkeypatch):
+    """Four rounds of half a minute, and of the memory all."""
+    clock = Clock(padded_ms=625, packed_ms=625, run_rnn_ms=625)
+    found = fake(monkeypatch, [[1], [1]], clock, expected=3.75)
+    assert (found.batches, found.rounds) == (2, 2)
+    monkeypatch.setattr(
+        _measure, "_MEMORY", count_bytes(nn.LSTM(2, 3), torch.tensor([1]))
+    )
+    clock = Clock(padded_ms=1, packed_ms=1, run_rnn_ms=1)
+    assert fake(monkeypatch, [[1]], clock, expected=7.5).batches == 1
+    assert fake(monkeypatch, [[1, 1]], clock, expected=7.5).batches == 0
+    assert fake(monkeypatch, [[1]], clock, expected=7.6).batches == 0
+
+
+def test_what_a_round_takes_is_learnt_from_the_first_batches(monkeypatch):
+    # A pass of 3 s, where 2 were expected: four rounds of two take 24 s.
+    clock = Clock(padded_ms=500, packed_ms=500, run_rnn_ms=500)
+    assert fake(monkeypatch, [[1]] * 4, clock, expected=2).batches == 2
 
 
 def test_one_round_where_it_takes_all_the_time(monkeypatch):

@@ -31,6 +31,7 @@ from packtutor import (
 from packtutor._batches import Cutter, Doubler, sorted_batches
 from packtutor._shuffled import _draw_all, _miss_all, expected_longest
 from packtutor.report import (
+    Padding,
     Times,
     advice,
     lstm_cost,
@@ -611,6 +612,112 @@ def test_a_long_sequence_that_costs_little_is_no_outlier():
     assert advice(report_lengths(lengths, batch_size=8)).rule == "pad"
     assert advice(report_lengths(lengths, batch_size=512)).rule == "outlier"
     assert advice(report_lengths([1, 4, 4, 4], batch_size=4)).rule == "pack"
+
+
+@pytest.mark.parametrize(
+    ("shares", "rule"),
+    [
+        # in the order of the file, shuffled, by length
+        ((0.2, 0.4, 0.2), "keep"),
+        ((0.21, 0.4, 0.2), "batch"),
+        ((0.4, 0.2, 0.2), "batch"),
+        ((0.4, 0.2, 0.21), "pack"),
+        ((0.049, 0.02, 0.02), "pad"),
+        ((0.02, 0.049, 0.02), "pad"),
+        ((0.05, 0.02, 0.04), "pack"),
+        ((0.049, 0.05, 0.04), "pack"),
+    ],
+)
+def test_where_one_rule_ends_and_the_next_begins(shares, rule):
+    statistics = report_lengths([1, 2, 3, 4], batch_size=4)
+    padding = tuple(
+        Padding(padding.batch_size, *shares) for padding in statistics.padding
+    )
+    assert advice(statistics._replace(padding=padding)).rule == rule
+    # Sorted, only the padding by length counts.
+    by_length = "pad" if shares[2] < 0.05 else "pack"
+    replaced = statistics._replace(padding=padding, sort=True)
+    assert advice(replaced).rule == by_length
+
+
+def test_where_an_outlier_begins():
+    def rule(lengths, size=2):
+        return advice(report_lengths(lengths, batch_size=size)).rule
+
+    # Four times as long as the rest.
+    assert rule([3] * 10 + [12]) == "outlier"
+    assert rule([3] * 10 + [11]) != "outlier"
+    # One of a hundred sequences, or only one.
+    assert rule([1] * 198 + [9, 9]) == "outlier"
+    assert rule([1] * 196 + [9, 9, 9]) != "outlier"
+    assert rule([1] * 9 + [9, 9]) != "outlier"
+    # The first gap counts.
+    found = advice(report_lengths([1] * 198 + [5, 50], batch_size=20))
+    assert found.sentence.startswith(
+        "Cut the longest 2 sequences or set them apart: at least 5 tokens, "
+        "where the rest has at most 1; without, padding in shuffled batches "
+        "falls from "
+    )
+
+
+def test_a_time_of_exactly_a_millisecond_and_of_nothing():
+    found = advice(of_file("pack"), Times(1, 2, 3))
+    assert found.sentence == (
+        "Pad: pad 1.0 ms, pack 2.0 ms, run_rnn 3.0 ms a batch."
+    )
+    found = advice(of_file("pack"), Times(0, 2, 3))
+    assert found.sentence.startswith("Pad: pad 0.000 ms, pack 2.000 ms, ")
+
+
+@pytest.mark.parametrize(
+    ("times", "error", "message"),
+    [
+        ((1, 2, 3), TypeError, "times is of type tuple; it must be Times"),
+        (
+            Times(None, 2, 3),
+            TypeError,
+            "times.padded_ms is None; it must be a number of milliseconds",
+        ),
+        (
+            Times(1, True, 3),
+            TypeError,
+            "times.packed_ms is True; it must be a number of milliseconds",
+        ),
+        (
+            Times(1, 2, "3"),
+            TypeError,
+            "times.run_rnn_ms is '3'; it must be a number of milliseconds",
+        ),
+        (
+            Times(1, 2, math.inf),
+            ValueError,
+            "times.run_rnn_ms is inf; it must be finite and not negative",
+        ),
+        (
+            Times(-1, 2, 3),
+            ValueError,
+            "times.padded_ms is -1; it must be finite and not negative",
+        ),
+    ],
+)
+def test_times_are_times(times, error, message):
+    with pytest.raises(error, match=".") as caught:
+        advice(of_file("pack"), times)
+    assert str(caught.value) == message
+
+
+def test_statistics_come_from_a_report():
+    for call in (
+        lambda: advice([3, 2, 1]),
+        lambda: lstm_cost([3, 2, 1], 1, 1),
+        lambda: memory([3, 2, 1], 1),
+    ):
+        with pytest.raises(TypeError, match=".") as error:
+            call()
+        assert str(error.value) == (
+            "statistics is of type list; it must be what report_lengths or "
+            "report_file returns"
+        )
 
 
 @pytest.mark.parametrize(
