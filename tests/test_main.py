@@ -279,7 +279,16 @@ def test_the_longest_text_may_be_one_that_is_not_shown():
     output = explain(*["go"] * 8, "on your mark")
     lines = section(output, "Padded").splitlines()
     assert lines[2].split() == ["t=0", "t=1", "t=2"]
-    assert lines[3].split() == "seq 0 2 go 0 <pad> 0 <pad>".split()
+    assert lines[3].split() == [
+        "seq",
+        "0",
+        "2",
+        "go",
+        "0",
+        "<pad>",
+        "0",
+        "<pad>",
+    ]
 
 
 def test_a_narrow_terminal_gets_one_column():
