@@ -517,8 +517,24 @@ def test_many_tokens_do_not_overflow():
             "batch_size is 3; it must be one of [1, 2, 4, 8, 16, 32, 64, ",
         ),
         (
+            lambda: report_lengths([1]).at(0),
+            "batch_size is 0; it must be at least 1",
+        ),
+        (
             lambda: lstm_cost(report_lengths([1]), 0, 1),
             "input_size is 0; it must be at least 1",
+        ),
+        (
+            lambda: lstm_cost(report_lengths([1]), 10**6 + 1, 1),
+            "input_size is 1000001; it must be at most 1000000",
+        ),
+        (
+            lambda: lstm_cost(report_lengths([1]), 1, 0),
+            "hidden_size is 0; it must be at least 1",
+        ),
+        (
+            lambda: lstm_cost(report_lengths([1]), 1, 10**6 + 1),
+            "hidden_size is 1000001; it must be at most 1000000",
         ),
         (
             lambda: memory(report_lengths([1]), 0),
@@ -532,11 +548,53 @@ def test_refusals(call, message):
     assert str(error.value).startswith(message)
 
 
-def test_flags_are_flags():
-    with pytest.raises(TypeError):
-        report_lengths([1], sort=1)
-    with pytest.raises(TypeError):
-        report_file(io.BytesIO(b"go"), lengths=1)
+class Unreadable:
+    """It has no method to read."""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sort": 1}, "sort is 1; it must be True or False"),
+        ({"lengths": 1}, "lengths is 1; it must be True or False"),
+        (
+            {"file": Unreadable()},
+            (
+                "file is of type Unreadable; it must be a file that was "
+                "opened to read bytes"
+            ),
+        ),
+        ({"name": 3}, "name is of type int; it must be a str"),
+        ({"on_read": 3}, "on_read is 3; it must be a function"),
+        ({"on_lengths": 3}, "on_lengths is 3; it must be a function"),
+    ],
+)
+def test_what_a_file_is_reported_with(options, message):
+    with pytest.raises(TypeError, match=".") as error:
+        report_file(**{"file": io.BytesIO(b"go"), **options})
+    assert str(error.value) == message
+
+
+def test_what_a_file_is_reported_with_by_itself():
+    data = b"on your mark\nget set\ngo\n"
+    read, seen = [], []
+    statistics = report_file(
+        io.BytesIO(data),
+        on_read=read.append,
+        on_lengths=lambda lengths: seen.extend(lengths.tolist()),
+    )
+    assert (sum(read), seen) == (len(data), [3, 2, 1])
+    assert statistics.batch_size == 32
+    assert statistics.sort is False
+    assert report_file(io.BytesIO(data)).tokens == 6
+    with pytest.raises(ValueError, match="^file is empty; it must have a"):
+        report_file(io.BytesIO())
+
+
+def test_the_least_sizes():
+    statistics = report_lengths([3, 2, 1])
+    assert statistics.at(1).shuffled == 0
+    assert lstm_cost(statistics, 1, 1).packed.multiplications > 0
 
 
 # --- advice ---------------------------------------------------------------
