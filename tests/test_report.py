@@ -549,7 +549,7 @@ def test_refusals(call, message):
 
 
 class Unreadable:
-    """It has no method to read."""
+    read = None
 
 
 @pytest.mark.parametrize(
