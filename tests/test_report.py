@@ -709,6 +709,11 @@ def test_where_an_outlier_begins():
     assert rule([1] * 198 + [9, 9]) == "outlier"
     assert rule([1] * 196 + [9, 9, 9]) != "outlier"
     assert rule([1] * 9 + [9, 9]) != "outlier"
+    # What is left has much padding, of which little goes with the longest.
+    assert rule([1, 3] * 50 + [12]) == "batch"
+    # Three pads of sixty cells are as much as an outlier has to cost.
+    by_length = report_lengths([1] * 53 + [4], batch_size=2, sort=True)
+    assert advice(by_length).rule == "outlier"
     # The first gap counts.
     found = advice(report_lengths([1] * 198 + [5, 50], batch_size=20))
     assert found.sentence.startswith(
