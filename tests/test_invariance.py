@@ -840,3 +840,180 @@ def test_errors_do_not_cancel_in_the_sum(dtype):
         torch.set_default_device(None)
     assert total.dtype == dtype
     assert abs(total.item()) > 0.5
+
+
+# --- what a model is called with ------------------------------------------
+
+
+def calls_of(padded, lengths):
+    """The padded tensors that a model without a fault is called with."""
+    seen = []
+
+    def fn(padded, lengths):
+        seen.append(padded.detach().clone())
+        real = mask_from_lengths(lengths, total_length=padded.shape[1])
+        return torch.where(real, padded.double(), 0.0).sum(1)
+
+    assert check_model(fn, (padded, lengths)) == []
+    return seen
+
+
+def test_what_is_changed_and_what_is_kept():
+    lengths = torch.tensor([2, 4, 1])
+    real = mask_from_lengths(lengths)
+    padded = torch.arange(12.0).view(3, 4).where(real, 9.0)
+    torch.manual_seed(1)
+    calls = calls_of(padded, lengths)
+    assert {call.dtype for call in calls} == {torch.float32}
+    first, _, _, repeat, other, nan, wide, order, *parts = calls
+    assert_same(first, padded)
+    assert_same(repeat, padded)
+    for call in (other, nan):
+        assert_same(call[real], padded[real])
+    assert nan[~real].isnan().all()
+    assert 3 < other[~real].abs().mean() < 30
+    assert other[~real].unique().numel() == 5
+    assert_same(wide, torch.cat([padded, torch.zeros(3, 3)], 1))
+    assert_same(order, padded[[1, 2, 0]])
+    assert len(parts) == 5
+    rows = [0], [1, 2], [0], [1], [2]
+    for part, chosen in zip(parts, rows, strict=True):
+        assert_same(part, padded[chosen, : lengths[chosen].max()])
+    # The same pads each time, whatever the state of the generators.
+    torch.manual_seed(2)
+    assert_same(calls_of(padded, lengths)[4], other)
+
+
+def test_large_values_stand_in_many_pads():
+    padded = torch.zeros(30, 40)
+    padded[0] = 1.0
+    lengths = torch.tensor([40] + [1] * 29)
+    pads = calls_of(padded, lengths)[4][1:, 1:]
+    assert 9 < pads.std() < 12
+    assert pads.abs().max() < 60
+
+
+def test_ids_of_real_tokens_stand_in_the_pads():
+    torch.manual_seed(1)
+    other = calls_of(IDS, LENGTHS)[4]
+    assert other.dtype == torch.int64
+    assert_same(other[MASK], IDS[MASK])
+    assert set(other[~MASK].tolist()) <= set(IDS[MASK].tolist())
+    torch.manual_seed(2)
+    assert_same(calls_of(IDS, LENGTHS)[4], other)
+
+
+@pytest.mark.parametrize("lengths", [[3, 1, 1], [3, 2, 0]])
+def test_results_of_tokens_are_known_where_more_columns_are_refused(lengths):
+    lengths = torch.tensor(lengths)
+    padded = torch.arange(9.0).view(3, 3) + 1
+
+    def fn(padded, lengths):
+        if padded.shape[1] > 3:
+            raise ValueError("too wide")
+        real = mask_from_lengths(lengths, total_length=padded.shape[1])
+        return padded.where(real, float(len(padded)))
+
+    found = check_model(fn, (padded, lengths))
+    assert names_of(found) == ["extra padding"]
+
+
+def test_as_many_numbers_as_columns_are_no_tokens():
+    """The batch is a Ragged, which shows no columns."""
+
+    def fn(batch):
+        results = torch.zeros(len(batch), 3)
+        results[:, 2] = batch.values.sum()
+        return results
+
+    batch = Ragged.from_list([torch.ones(3), torch.ones(3), torch.ones(3)])
+    assert names_of(check_model(fn, batch)) == ["split", "alone"]
+
+
+def test_two_sequences_are_enough():
+    def fn(batch):
+        return batch.values.sum().expand(len(batch))
+
+    batch = Ragged.from_list([torch.ones(3), torch.ones(2)])
+    assert names_of(check_model(fn, batch)) == ["split", "alone"]
+
+
+# --- what is said ---------------------------------------------------------
+
+
+def test_a_violation_of_no_sequence_can_be_read():
+    violation = Violation("repeat", "gradient of w", None, math.inf, 1e-4)
+    assert str(violation) == (
+        "repeat: nothing was changed, the same call was made twice, and the "
+        "gradient of w became NaN or infinite, or changed its shape. Usual "
+        "cause: something is random or remembered, such as dropout in "
+        "training mode: call eval() first."
+    )
+
+
+def test_a_call_that_fails_is_told_whole():
+    def fn(ids, lengths):
+        if len(ids) == 1:
+            raise RuntimeError("no batch of one")
+        return ids.double()[:, 0]
+
+    (found,) = check_model(fn, (IDS, LENGTHS))
+    text = "RuntimeError: no batch of one"
+    assert found == Violation("alone", "result", None, math.inf, 0.0, text)
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (
+            Ragged(torch.zeros(0), []),
+            "batch has no sequence; it must have at least one",
+        ),
+        (
+            Ragged(torch.zeros(3, device="meta"), [2, 1]),
+            "batch is on device meta, which holds no values",
+        ),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_in_these_words(batch, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        check_model(lambda batch: batch, batch)
+
+
+class Leak(torch.autograd.Function):
+    """Return 0; the gradient of the weight is a number given."""
+
+    @staticmethod
+    def forward(ctx, weight, gradient):
+        ctx.gradient = gradient
+        return torch.zeros(())
+
+    @staticmethod
+    def backward(ctx, grad):
+        return torch.tensor(ctx.gradient), None
+
+
+@pytest.mark.parametrize(
+    ("added", "alone", "halves"),
+    [
+        # Beside a gradient of the input of about 1: a small gradient that
+        # moves by a fiftieth, or by less than rounding explains.
+        (0.0, 0.02, 0.0102),
+        # A gradient as large as the others, beside large results.
+        (1000.0, 1.0, 0.75),
+    ],
+)
+def test_a_small_gradient_hides_behind_nothing(added, alone, halves):
+    weight = torch.zeros((), requires_grad=True)
+
+    def fn(batch):
+        gradient = alone if len(batch) == 4 else halves
+        results = torch.stack([part.sum() for part in batch.to_list()])
+        return results + added + Leak.apply(weight, gradient)
+
+    batch = Ragged(torch.ones(8), LENGTHS)
+    (split, _) = found = check_model(fn, batch)
+    assert names_of(found) == ["split", "alone"]
+    assert split.what == "gradient of a parameter of shape ()"
+    assert split.difference == pytest.approx(abs(alone - 2 * halves), rel=1e-3)
+    assert 0 < split.allowed < split.difference / 2
