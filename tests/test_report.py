@@ -575,6 +575,11 @@ def test_what_a_file_is_reported_with(options, message):
     assert str(error.value) == message
 
 
+def test_a_name_is_no_file():
+    with pytest.raises(TypeError, match="^file is of type str; it must be a"):
+        report_file("words.txt")
+
+
 def test_what_a_file_is_reported_with_by_itself():
     data = b"on your mark\nget set\ngo\n"
     read, seen = [], []
