@@ -930,6 +930,17 @@ def test_as_many_numbers_as_columns_are_no_tokens():
     assert names_of(check_model(fn, batch)) == ["split", "alone"]
 
 
+def test_as_many_numbers_as_the_longest_has_tokens_are_no_tokens():
+    def fn(batch):
+        # Were they tokens, this one would stand in the pads.
+        results = torch.zeros(len(batch), 3)
+        results[batch.lengths < 3, 2] = batch.values.sum()
+        return results
+
+    batch = Ragged.from_list([torch.ones(3), torch.ones(2), torch.ones(2)])
+    assert names_of(check_model(fn, batch)) == ["split", "alone"]
+
+
 def test_two_sequences_are_enough():
     def fn(batch):
         return batch.values.sum().expand(len(batch))
