@@ -745,6 +745,14 @@ def test_a_forged_file_goes_through_the_checks(state, text):
         torch.load(file, weights_only=True)
 
 
+def test_a_file_that_sets_a_good_state_makes_the_batch():
+    """As some version of pickle may write it."""
+    state = (torch.arange(3.0), [2, 1])
+    batch = object.__new__(Ragged)
+    batch.__setstate__(state)
+    assert_twins(batch, Ragged(*state))
+
+
 def test_a_stored_batch_can_come_back_elsewhere(batch, device):
     for place in ("cpu", str(device), "meta"):
         file = io.BytesIO()
@@ -1240,3 +1248,71 @@ def test_a_wrong_pad_is_shown(value):
     assert (
         str(caught.value) == f"padding_value is {value!r}; it must be a number"
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: Ragged.from_list(torch.zeros(2, 3)),
+            TypeError,
+            (
+                "seqs is a tensor; it must be a list of tensors "
+                "(Ragged.from_padded takes a padded tensor and lengths)"
+            ),
+        ),
+        (
+            lambda: Ragged.from_list(pack_sequence([torch.zeros(2)])),
+            TypeError,
+            (
+                "seqs is a PackedSequence; it must be a list of tensors "
+                "(Ragged.from_packed takes a PackedSequence)"
+            ),
+        ),
+        (
+            lambda: Ragged.from_list([]),
+            ValueError,
+            (
+                "seqs is empty; it must have at least one sequence, which "
+                "gives the batch its dtype and shape"
+            ),
+        ),
+        (
+            lambda: Ragged.cat(3),
+            TypeError,
+            "batches is 3; it must be a list of Ragged",
+        ),
+        (
+            lambda: Ragged.from_nested(torch.zeros(2, 3)),
+            TypeError,
+            (
+                "nested is of type Tensor; it must be a nested tensor with "
+                "layout=torch.jagged"
+            ),
+        ),
+        (
+            lambda: Ragged(torch.zeros(0), []).to_nested(),
+            ValueError,
+            "the batch has no sequence; a nested tensor needs one",
+        ),
+        (
+            lambda: Ragged(torch.zeros(2), [2]).apply("relu"),
+            TypeError,
+            "fn is 'relu'; it must be a function",
+        ),
+        (
+            lambda: Ragged(torch.zeros(2), [1, 1]).to_padded(
+                total_length=2**62
+            ),
+            ValueError,
+            (
+                "total_length is 4611686018427387904; it must be at most "
+                "4611686018427387903"
+            ),
+        ),
+    ],
+)
+def test_refusals_in_words(call, error, message):
+    with pytest.raises(error, match=".") as caught:
+        call()
+    assert str(caught.value) == message
