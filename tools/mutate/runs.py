@@ -61,6 +61,7 @@ def measure(module: str, processes: int) -> Result:
         "code": blank.code,
         "definitions": sorted(definitions(module)),
         "left_out": left_out(module),
+        "files": test_files(module),
     }
     again = _named_again(module, folder, stamp)
     if again is None:
@@ -86,7 +87,9 @@ def _named_again(
     except FileNotFoundError:
         return None
     before, now = set(note["definitions"]), set(stamp["definitions"])
-    same = all(note.get(x) == stamp[x] for x in ("code", "left_out"))
+    # mutmut forgets its verdicts where it is told of other files.
+    fixed = "code", "left_out", "files"
+    same = all(note.get(x) == stamp[x] for x in fixed)
     if not same or not before <= now:
         return None
     open_ones = (*ALIVE, None)
