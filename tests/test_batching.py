@@ -98,6 +98,12 @@ def test_two_processes_by_hand():
     assert batches == [[[0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]
 
 
+def test_two_processes_get_the_same_tokens():
+    # 8 and 5, 7 and 6: not the longer one of each step for the first.
+    found = read_all([8, 7, 6, 5], 2, max_cells=8, shuffle=False)
+    assert sorted(found) == [[[0], [3]], [[1], [2]]]
+
+
 def test_a_sequence_above_the_budget_is_alone():
     lengths = [2, 9, 2, 8, 2]
     for measure in ("padded", "packed"):
@@ -372,6 +378,16 @@ def test_chance_begins_with_the_seed_and_the_epoch():
     sampler.set_epoch(12)
     torch.randint(2, (32, 1), generator=generator)
     assert list(sampler) == [torch.randperm(9, generator=generator).tolist()]
+
+
+def test_equal_lengths_come_in_the_order_drawn():
+    # So many that a sort which need not keep it would not: the machine must
+    # not change the batches.
+    sampler = BucketBatchSampler([2] * 1000, max_cells=9999)
+    generator = sampler._make_generator()
+    torch.randint(2, (32, 1), generator=generator)
+    drawn = torch.randperm(1000, generator=generator).tolist()
+    assert list(sampler) == [drawn]
 
 
 def test_who_is_with_whom_changes():
@@ -787,6 +803,11 @@ SAMPLER_ERRORS = [
         ValueError,
         r"lengths\[1\] is 5; it must be at most max_cells, which is 4",
     ),
+    (
+        lambda: make([4, 5, 6], oversize="error"),
+        ValueError,
+        r"lengths\[1\] is 5; it must be at most max_cells, which is 4",
+    ),
     (lambda: make(shuffle=1), TypeError, "shuffle is 1; it must be True or"),
     (lambda: make(seed=-1), ValueError, "seed is -1; it must be at least 0"),
     (lambda: make(seed="a"), TypeError, "seed is 'a'; it must be an integer"),
@@ -840,6 +861,11 @@ SAMPLER_ERRORS = [
         lambda: make().load_state_dict(None),
         TypeError,
         "state is of type NoneType; it must be a dictionary from state_dict",
+    ),
+    (
+        lambda: make().load_state_dict([0]),
+        TypeError,
+        "state is of type list; it must be a dictionary from state_dict",
     ),
     (
         without("batches_done"),
@@ -950,6 +976,30 @@ def test_a_saved_hash_stays_what_it_is(monkeypatch):
     many = (1 << 16) * ((1 << 16) + 1) // 2 * (2**31 - 2)
     assert many > 2**61
     assert found(torch.full((1 << 16,), 2**31 - 2)) == many % 2**61
+
+
+def test_a_hash_is_below_a_bound_that_files_hold():
+    lengths = torch.full((1 << 16,), 3 * 2**29)
+    total = 3 * 2**29 * sum(range(1, (1 << 16) + 1))
+    assert 2**61 < total < 2**62
+    state = BucketBatchSampler(lengths, max_cells=9).state_dict(0)
+    assert state["lengths_hash"] == total - 2**61
+
+
+def test_a_saved_state_by_hand():
+    sampler = BucketBatchSampler([3, 2, 1], max_cells=3)
+    sampler.set_epoch(2)
+    assert sampler.state_dict(1) == {
+        "epoch": 2,
+        "batches_done": 1,
+        "seed": 0,
+        "shuffle": True,
+        "max_cells": 3,
+        "measure": "padded",
+        "num_replicas": 1,
+        "sequences": 3,
+        "lengths_hash": 3 * 1 + 2 * 2 + 1 * 3,
+    }
 
 
 # collate.
