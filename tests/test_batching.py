@@ -1,6 +1,7 @@
 """BucketBatchSampler: budgets, fill, chance, processes, going on; collate."""
 
 import copy
+import hashlib
 import io
 import pickle
 import subprocess
@@ -13,11 +14,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tolerances import assert_same
+from torch.nn.utils.rnn import pack_sequence
 from torch.utils.data import DataLoader, Dataset
 
-from packtutor import BucketBatchSampler, Ragged, collate
-from packtutor._classes import find_classes
-from packtutor._dealing import deal
+from packtutor import BucketBatchSampler, Ragged, batching, collate
 from packtutor.batching import LabelledBatch
 
 
@@ -96,6 +96,12 @@ def test_two_processes_by_hand():
         [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2], 2, max_cells=8, shuffle=False
     )
     assert batches == [[[0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]
+
+
+def test_two_processes_get_the_same_tokens():
+    # 8 and 5, 7 and 6: not the longer one of each step for the first.
+    found = read_all([8, 7, 6, 5], 2, max_cells=8, shuffle=False)
+    assert sorted(found) == [[[0], [3]], [[1], [2]]]
 
 
 def test_a_sequence_above_the_budget_is_alone():
@@ -329,6 +335,14 @@ def test_nothing_of_the_caller_is_changed_or_kept():
     assert list(sampler) == first
 
 
+def test_batches_are_read_in_blocks(monkeypatch):
+    sampler = BucketBatchSampler(range(40), max_cells=60)
+    batches = list(sampler)
+    assert len(batches) > 4
+    monkeypatch.setattr(batching, "_BLOCK", 3)
+    assert list(sampler) == batches
+
+
 # Chance.
 
 
@@ -351,6 +365,29 @@ def test_the_seed_and_the_epoch_say_it_all():
             drawn[seed, epoch] = batches = read(seed, epoch)
             assert batches == read(seed, epoch)
     assert len({str(batches) for batches in drawn.values()}) == 8
+
+
+def test_chance_begins_with_the_seed_and_the_epoch():
+    sampler = BucketBatchSampler([1], max_cells=1, seed=3)
+    sampler.set_epoch(12)
+    digits = hashlib.sha256(b"3 12").hexdigest()[:8]
+    assert sampler._make_generator().initial_seed() == int(digits, 16)
+    # The first numbers are those of the borders; then come the sequences.
+    generator = torch.Generator().manual_seed(int(digits, 16))
+    sampler = BucketBatchSampler([2] * 9, max_cells=99, seed=3)
+    sampler.set_epoch(12)
+    torch.randint(2, (32, 1), generator=generator)
+    assert list(sampler) == [torch.randperm(9, generator=generator).tolist()]
+
+
+def test_equal_lengths_come_in_the_order_drawn():
+    # So many that a sort which need not keep it would not: the machine must
+    # not change the batches.
+    sampler = BucketBatchSampler([2] * 1000, max_cells=9999)
+    generator = sampler._make_generator()
+    torch.randint(2, (32, 1), generator=generator)
+    drawn = torch.randperm(1000, generator=generator).tolist()
+    assert list(sampler) == [drawn]
 
 
 def test_who_is_with_whom_changes():
@@ -481,61 +518,6 @@ def test_smaller_steps_are_smaller_for_all_processes():
                 uneven.append(rows)
         assert len(uneven) == 1
         assert uneven[0][0] <= 2  # where the long ones end
-
-
-def test_classes_are_of_nearly_equal_lengths():
-    lengths = [0, 1, 255, 256, 257, 511, 512, 515, 516, 2**40 + 1, 2**63 - 1]
-    lengths += [2**53 - 1, 2**53, 2**60 - 1, 2**60, 2**62 - 2**55]
-    classes = find_classes(torch.tensor(lengths))
-    assert classes.ranks.dtype == torch.int16
-    grouped = {}
-    for length, rank in zip(lengths, classes.ranks.tolist(), strict=True):
-        grouped.setdefault(rank, []).append(length)
-    ordered = [grouped[rank] for rank in sorted(grouped)]
-    assert classes.tops == [max(group) for group in ordered]
-    assert (
-        classes.stops == torch.tensor([*map(len, ordered)]).cumsum(0).tolist()
-    )
-    assert [n for group in ordered for n in sorted(group)[::-1]] == sorted(
-        lengths, reverse=True
-    )
-    for group in ordered:
-        assert max(group) - min(group) <= max(group) >> 7
-    assert [256, 257] in ordered
-    assert [512, 515] in ordered
-    assert [516] in ordered
-
-
-def test_many_lengths_are_read_in_blocks():
-    # Two blocks of 2**20, and a part of a third.
-    lengths = torch.arange(2**21 + 5) % 700
-    classes = find_classes(lengths)
-    counts = lengths.bincount().flip(0)
-    assert classes.tops[-256:] == list(range(255, -1, -1))
-    assert classes.stops[-256:] == counts.cumsum(0)[-256:].tolist()
-    assert torch.all(
-        torch.tensor(classes.tops)[classes.ranks.long()] >= lengths
-    )
-
-
-def test_dealing_by_hand():
-    # What differs by 3, 2 and 2 can come to differ by 1.
-    costs = torch.tensor([[4, 1], [5, 7], [1, 3]])
-    dealt = deal(costs)
-    assert dealt.sort(1).values.tolist() == [[0, 1]] * 3
-    assert sorted(costs.gather(1, dealt).sum(0).tolist()) == [10, 11]
-    assert deal(torch.tensor([[5, 2, 3]])).tolist() == [[0, 1, 2]]
-
-
-@given(st.integers(1, 40), st.integers(1, 7), st.integers(0, 9))
-def test_dealing_leaves_no_more_than_one_step_differs(steps, processes, seed):
-    costs = draw(steps * processes, 0, 100, seed).view(steps, processes)
-    dealt = deal(costs)
-    ranks = torch.arange(processes).expand(steps, -1)
-    assert torch.equal(dealt.sort(1).values, ranks)
-    shares = costs.gather(1, dealt).sum(0)
-    most = (costs.amax(1) - costs.amin(1)).max()
-    assert shares.max() - shares.min() <= most
 
 
 def test_more_processes_than_sequences():
@@ -821,6 +803,11 @@ SAMPLER_ERRORS = [
         ValueError,
         r"lengths\[1\] is 5; it must be at most max_cells, which is 4",
     ),
+    (
+        lambda: make([4, 5, 6], oversize="error"),
+        ValueError,
+        r"lengths\[1\] is 5; it must be at most max_cells, which is 4",
+    ),
     (lambda: make(shuffle=1), TypeError, "shuffle is 1; it must be True or"),
     (lambda: make(seed=-1), ValueError, "seed is -1; it must be at least 0"),
     (lambda: make(seed="a"), TypeError, "seed is 'a'; it must be an integer"),
@@ -838,6 +825,11 @@ SAMPLER_ERRORS = [
         lambda: make(num_replicas=0, rank=0),
         ValueError,
         "num_replicas is 0; it must be at least 1",
+    ),
+    (
+        lambda: make(num_replicas=10**6 + 1, rank=0),
+        ValueError,
+        "num_replicas is 1000001; it must be at most 1000000",
     ),
     (
         lambda: make(num_replicas=2, rank=-1),
@@ -871,6 +863,11 @@ SAMPLER_ERRORS = [
         "state is of type NoneType; it must be a dictionary from state_dict",
     ),
     (
+        lambda: make().load_state_dict([0]),
+        TypeError,
+        "state is of type list; it must be a dictionary from state_dict",
+    ),
+    (
         without("batches_done"),
         ValueError,
         "state has no 'batches_done'; state_dict gives it",
@@ -884,6 +881,11 @@ SAMPLER_ERRORS = [
         other_state(seed=3),
         ValueError,
         r"state\['seed'\] is 3; it must be 0, as in this sampler",
+    ),
+    (
+        other_state(seed=False),
+        ValueError,
+        r"state\['seed'\] is False; it must be 0, as in this sampler",
     ),
     (
         other_state(max_cells=8),
@@ -957,6 +959,49 @@ def test_the_hash_sees_each_length_and_its_place():
     assert len(seen) == 6
 
 
+def test_a_saved_hash_stays_what_it_is(monkeypatch):
+    def found(lengths):
+        state = BucketBatchSampler(lengths, max_cells=9).state_dict(0)
+        return state["lengths_hash"]
+
+    # The first length once, the second twice; of the second block three times
+    # as much, of the third five times.
+    assert found([3, 2, 4, 5]) == 3 + 2 * 2 + 3 * 4 + 4 * 5
+    monkeypatch.setattr(batching, "_BLOCK", 2)
+    assert found([3, 2, 4, 5]) == 7 + 3 * (4 + 2 * 5)
+    assert found([3, 2, 4, 5, 6]) == 7 + 3 * 14 + 5 * 6
+    # Modulo 2**31 - 1 each, and 2**61 all together.
+    assert found([2**31 - 1, 2**31 + 1]) == 2 * 2
+    monkeypatch.setattr(batching, "_BLOCK", 1 << 16)
+    many = (1 << 16) * ((1 << 16) + 1) // 2 * (2**31 - 2)
+    assert many > 2**61
+    assert found(torch.full((1 << 16,), 2**31 - 2)) == many % 2**61
+
+
+def test_a_hash_is_below_a_bound_that_files_hold():
+    lengths = torch.full((1 << 16,), 3 * 2**29)
+    total = 3 * 2**29 * sum(range(1, (1 << 16) + 1))
+    assert 2**61 < total < 2**62
+    state = BucketBatchSampler(lengths, max_cells=9).state_dict(0)
+    assert state["lengths_hash"] == total - 2**61
+
+
+def test_a_saved_state_by_hand():
+    sampler = BucketBatchSampler([3, 2, 1], max_cells=3)
+    sampler.set_epoch(2)
+    assert sampler.state_dict(1) == {
+        "epoch": 2,
+        "batches_done": 1,
+        "seed": 0,
+        "shuffle": True,
+        "max_cells": 3,
+        "measure": "padded",
+        "num_replicas": 1,
+        "sequences": 3,
+        "lengths_hash": 3 * 1 + 2 * 2 + 1 * 3,
+    }
+
+
 # collate.
 
 
@@ -994,7 +1039,9 @@ def test_labels_become_a_tensor(labels, expected):
     docs = [torch.arange(3), torch.arange(2)]
     for kind in (tuple, list):
         samples = [kind(pair) for pair in zip(docs, labels, strict=True)]
-        assert_same(collate(samples).labels, expected)
+        found = collate(samples)
+        assert found.batch.values.tolist() == [0, 1, 2, 0, 1]
+        assert_same(found.labels, expected)
 
 
 def test_labels_may_be_what_default_collate_takes():
@@ -1050,6 +1097,16 @@ COLLATE_ERRORS = [
     (lambda: collate([]), ValueError, "samples is empty; it must have at le"),
     (lambda: collate(5), TypeError, "samples is 5; it must be a list of ten"),
     (lambda: collate([1]), TypeError, r"samples\[0\] is of type int; it mus"),
+    (
+        lambda: collate(X),
+        TypeError,
+        r"samples is a Tensor; it must be a list of tensors or pairs \(tens",
+    ),
+    (
+        lambda: collate(pack_sequence([X, X])),
+        TypeError,
+        "samples is a PackedSequence; it must be a list of tensors or pairs",
+    ),
     (
         lambda: collate([X, {"tokens": X}]),
         TypeError,
@@ -1109,6 +1166,36 @@ COLLATE_ERRORS = [
         lambda: collate([(X, X[0]), (X, X)]),
         ValueError,
         r"labels\[1\] has shape \(3,\); labels\[0\] has \(\)",
+    ),
+    (
+        lambda: collate([(X, 1), (X, 0.5), (X, "a")]),
+        TypeError,
+        r"labels\[1\] is of type float; labels\[0\] is of type int$",
+    ),
+    (
+        lambda: collate([(X, True), (X, 2)]),
+        TypeError,
+        r"labels\[1\] is of type int; labels\[0\] is of type bool$",
+    ),
+    (
+        lambda: collate([(X, {1})]),
+        TypeError,
+        "labels are of type set, of which PyTorch makes no batch: .*set",
+    ),
+    (
+        lambda: collate([(X, {"class": 1}), (X, {"kind": 1})]),
+        TypeError,
+        "labels are of type dict, of which PyTorch makes no batch: 'class'$",
+    ),
+    (
+        lambda: collate([(X, 10**400), (X, 0.5)]),
+        TypeError,
+        "labels are of type float, of which PyTorch makes no batch: int too",
+    ),
+    (
+        lambda: collate([(X, 0.5), (X, 10**400)]),
+        TypeError,
+        "labels are of type float, of which PyTorch makes no batch: int too",
     ),
 ]
 

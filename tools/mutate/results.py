@@ -86,7 +86,7 @@ def test_files(module: str) -> list[str]:
 
 
 def left_out(module: str) -> list[str]:
-    """Return those tests of a module that no copy with mutants can pass."""
+    """Return those tests of a module that are not run on its mutants."""
     files = test_files(module)
     return [
         test
