@@ -68,8 +68,9 @@ class BucketBatchSampler(Sampler[list[int]]):
         lengths: The length of each item of the data set, at least one.
         max_cells: The budget: what a batch may measure.
         measure: ``"padded"`` counts B times the longest of a batch,
-            ``"packed"`` the sum of its lengths. An empty sequence counts as
-            one of length 1.
+            ``"packed"`` the sum of its lengths, and then a batch may end
+            with the last sequence of its length, though a shorter one would
+            fit. An empty sequence counts as one of length 1.
         oversize: What becomes of a sequence longer than the budget:
             ``"alone"`` gives it a batch of its own, ``"error"`` refuses it.
         shuffle: Whether to shuffle. Otherwise each epoch has the same batches
