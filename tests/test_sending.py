@@ -34,6 +34,27 @@ def test_on_the_cpu_they_are_the_same_tensors(vectors):
     assert all(own is other for own, other in zip(found, vectors, strict=True))
 
 
+def test_cuda_gets_them_from_pinned_memory_without_a_wait(monkeypatch):
+    """No CUDA is needed: what would copy them writes down what it is asked."""
+    asked = []
+
+    class Pinned:
+        def __init__(self, tensor):
+            self.tensor = tensor
+
+        def to(self, device, *, non_blocking):
+            asked.append((device, non_blocking))
+            return self.tensor
+
+    cuda = torch.device("cuda")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "pin_memory", lambda own: Pinned(own))
+        found = send(cuda, *VECTORS[-1])
+    assert asked == [(cuda, True)]
+    for own, other in zip(found, VECTORS[-1], strict=True):
+        assert_same(own, other)
+
+
 @pytest.fixture
 def forbid_waiting(device):
     """On CUDA, let PyTorch raise where it would wait for the device."""
