@@ -33,7 +33,7 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from torch.utils.checkpoint import checkpoint
 
-from packtutor import Plan, Ragged, one_by_one, plan_run, run_rnn
+from packtutor import Plan, Ragged, _plans, one_by_one, plan_run, run_rnn
 from packtutor.device import set_float32
 from packtutor.nn import convert
 
@@ -1362,3 +1362,199 @@ def test_weights_of_a_wrong_shape_are_named(name, part):
     setattr(rnn, part, nn.Parameter(torch.zeros(shape, dtype=torch.float64)))
     with pytest.raises(ValueError, match=rf"rnn.{part} has shape \(.*; it m"):
         run_rnn(rnn, X)
+
+
+# --- how a run is chosen ----------------------------------------------------
+
+
+def alone(wanted, *tensors):
+    """Ask for the gradients of one of these tensors alone."""
+    for number, tensor in enumerate(tensors):
+        tensor.requires_grad_(number == wanted)
+
+
+LONG = [120, 3, 90, 0]
+
+
+@pytest.mark.parametrize("layout", ["ragged", "packed", "nested"])
+@pytest.mark.parametrize("wanted", ["nothing", "data", "h_0", "c_0", "weight"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_run_is_planned_as_plan_run_says(dtype, wanted, layout, monkeypatch):
+    lstm = make_network("LSTM both ways", dtype=dtype)
+    sizes = LONG[:3] if layout == "packed" else LONG
+    batch = make_batch(sizes, dtype=dtype)
+    h_0, c_0 = make_state(lstm, len(sizes), dtype=dtype)
+    names = ["data", "h_0", "c_0", "weight"]
+    last = list(lstm.parameters())[-1]
+    lstm.requires_grad_(False)
+    number = names.index(wanted) if wanted in names else None
+    alone(number, batch.values, h_0, c_0, last)
+    given = batch if layout == "ragged" else getattr(batch, f"to_{layout}")()
+    chosen = []
+    choose = _plans.choose
+
+    def noted(*args, **options):
+        chosen.append(choose(*args, **options))
+        return chosen[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_plans, "choose", noted)
+        output, _ = run_rnn(lstm, given, (h_0, c_0))
+    training = wanted != "nothing"
+    values = output.data if layout == "packed" else output.values
+    values = values() if layout == "nested" else values
+    assert values.requires_grad == training
+    assert chosen == [plan_run(lstm, sizes, training=training)]
+    assert chosen[0].route == (
+        "slabs"
+        if dtype == torch.float32
+        else ("bptt" if training else "torch")
+    )
+
+
+@pytest.mark.parametrize("name", ["GRU deep", "LSTM both ways"])
+@pytest.mark.parametrize(("probability", "mode"), [(0.0, True), (0.5, False)])
+def test_without_dropout_nothing_is_drawn(name, probability, mode):
+    rnn, sizes = make_network(name).train(mode), [4, 1, 3]
+    rnn.dropout = probability
+    batch = make_batch(sizes)
+    expected = gradients(run_packed, rnn, batch, None)
+    for plan in all_plans(rnn, sizes).values():
+        before = torch.get_rng_state()
+        own = gradients(run_with(plan), rnn, batch, None)
+        assert_same(torch.get_rng_state(), before)
+        assert_all_exact(own, expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_autocast_gives_all_final_states_one_type(name):
+    rnn, sizes = make_network(name, dtype=torch.float32), [3, 0, 2]
+    batch = make_batch(sizes).to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, expected = rnn(batch.index_select([0, 2]).to_packed())
+        _, state = run_rnn(rnn, batch)
+    for ours, theirs in zip(parts_of(state), parts_of(expected), strict=True):
+        assert ours.dtype == theirs.dtype
+        assert_same(ours[:, [0, 2]], theirs)
+        assert not ours[:, 1].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_default_device_is_not_asked(name, dtype):
+    sizes = [4, 0, 3, 1]
+    rnn = make_network(name, dtype=dtype)
+    batch = make_batch(sizes, dtype=dtype)
+    weights = list(rnn.parameters())
+
+    def found(plan):
+        output, state = run_rnn(rnn, batch, plan=plan)
+        loss = output.values.square().sum() + parts_of(state)[0].sum()
+        once = torch.autograd.grad(loss, weights, retain_graph=True)
+        graph = torch.autograd.grad(loss, weights, create_graph=True)
+        return output.values, *parts_of(state), *once, *graph
+
+    for plan in few_plans(rnn, sizes).values():
+        expected = found(plan)
+        torch.set_default_device("meta")
+        try:
+            own = found(plan)
+        finally:
+            torch.set_default_device(None)
+        for ours, theirs in zip(own, expected, strict=True):
+            assert_same(ours, theirs)
+
+
+# --- small print ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "dtype", "text"),
+    [
+        (
+            "LSTM",
+            "slabs",
+            torch.complex128,
+            (
+                "plan.route is 'slabs'; only an LSTM of real numbers without "
+                "proj_size can shut pads off: use 'bptt'"
+            ),
+        ),
+        (
+            "GRU",
+            "bptt",
+            torch.complex128,
+            (
+                "plan.route is 'bptt'; only real numbers are written out: "
+                "use 'torch'"
+            ),
+        ),
+        (
+            "GRU",
+            "bptt",
+            None,
+            "plan.route is 'bptt'; under autocast it must be 'torch'",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Complex modules are a new feature")
+def test_where_a_route_does_not_lead_is_said_in_full(name, route, dtype, text):
+    rnn, batch = make_network(name).to(dtype), X.to(dtype or torch.float64)
+    plan = force(route, [], [3, 2, 1])
+    with (
+        torch.autocast("cpu", enabled=dtype is None),
+        pytest.raises(ValueError, match=f"^{text}$"),
+    ):
+        run_rnn(rnn, batch, plan=plan)
+
+
+def test_a_plan_on_another_device_is_refused_by_its_name():
+    text = "^plan.route is 'bptt'; on meta it must be 'torch'$"
+    with pytest.raises(ValueError, match=text):
+        run_rnn(make_network("GRU", "meta"), X.to("meta"), plan=GOOD)
+
+
+@pytest.mark.parametrize("first", [(0, 0, 3), (0, -1, 3), (1, 0, 3)])
+def test_a_slab_needs_a_step(first):
+    plan = GOOD._replace(slabs=(first, *GOOD.slabs))
+    with pytest.raises(ValueError, match=r"^plan.slabs\[0\] runs from step "):
+        run_rnn(make_network("GRU"), X, plan=plan)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in")
+def test_a_nested_state_is_named():
+    parts = list(torch.zeros(1, 3, 4, dtype=torch.float64))
+    for layout in (torch.strided, torch.jagged):
+        h_0 = torch.nested.nested_tensor(parts, layout=layout)
+        with pytest.raises(TypeError, match="^hx: h_0 is sparse or nested; "):
+            run_rnn(make_network("GRU"), X, h_0)
+
+
+def test_the_states_of_an_lstm_may_be_a_list():
+    lstm = make_network("LSTM")
+    hx = make_state(lstm, 3)
+    assert_all_exact([run_rnn(lstm, X, [*hx])[1]], [run_rnn(lstm, X, hx)[1]])
+
+
+def test_weights_may_be_plain_tensors():
+    rnn = make_network("GRU")
+    expected, _ = run_packed(rnn, X)
+    for name, weight in list(rnn.named_parameters()):
+        delattr(rnn, name)
+        setattr(rnn, name, weight.detach())
+        assert name in vars(rnn)
+    assert_close(run_rnn(rnn, X)[0].values, expected.values)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_batch_without_words_passes_a_gradient_on(name):
+    rnn = make_network(name)
+    table = nn.Embedding(5, 3, dtype=torch.float64)
+    batch = Ragged(torch.zeros(0, dtype=torch.int64), [0, 0]).apply(table)
+    output, _ = run_rnn(rnn, batch)
+    both = 2 if rnn.bidirectional else 1
+    size = rnn.proj_size or rnn.hidden_size
+    assert output.values.shape == (0, both * size)
+    output.values.sum().backward()
+    for weight in (table.weight, *rnn.parameters()):
+        assert not weight.grad.any()

@@ -1,5 +1,7 @@
 """Vectors that go to another device together."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from elsewhere import PLACE, elsewhere
@@ -38,17 +40,16 @@ def test_cuda_gets_them_from_pinned_memory_without_a_wait(monkeypatch):
     """No CUDA is needed: what would copy them writes down what it is asked."""
     asked = []
 
-    class Pinned:
-        def __init__(self, tensor):
-            self.tensor = tensor
-
-        def to(self, device, *, non_blocking):
+    def pin(tensor):
+        def to(device, *, non_blocking):
             asked.append((device, non_blocking))
-            return self.tensor
+            return tensor
+
+        return SimpleNamespace(to=to)
 
     cuda = torch.device("cuda")
     with monkeypatch.context() as patch:
-        patch.setattr(torch.Tensor, "pin_memory", lambda own: Pinned(own))
+        patch.setattr(torch.Tensor, "pin_memory", pin)
         found = send(cuda, *VECTORS[-1])
     assert asked == [(cuda, True)]
     for own, other in zip(found, VECTORS[-1], strict=True):
