@@ -59,6 +59,14 @@ def test_rectangles_by_hand():
     assert cut_into_rectangles(stretches, 2, 0, 1) == [(0, 2, 3), (2, 6, 2)]
 
 
+def test_a_start_may_wait_behind_two_others():
+    # Cut before step 11: 2 x 81 for the calls, 11 x 38 + 7 x 19 for the cells.
+    # No cut, all three, or any other one or two cost more.
+    stretches = Stretches([10, 11, 12, 18], [38, 22, 19, 18])
+    slabs = cut_into_rectangles(stretches, 81, 0, 1)
+    assert slabs == [(0, 11, 38), (11, 18, 19)]
+
+
 @given(
     sizes=lengths(least=1, min_size=1),
     call=st.integers(0, 60),
