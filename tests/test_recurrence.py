@@ -33,7 +33,15 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from torch.utils.checkpoint import checkpoint
 
-from packtutor import Plan, Ragged, _plans, one_by_one, plan_run, run_rnn
+from packtutor import (
+    Plan,
+    Ragged,
+    _plans,
+    _through_time,
+    one_by_one,
+    plan_run,
+    run_rnn,
+)
 from packtutor.device import set_float32
 from packtutor.nn import convert
 
@@ -1558,3 +1566,92 @@ def test_a_batch_without_words_passes_a_gradient_on(name):
     output.values.sum().backward()
     for weight in (table.weight, *rnn.parameters()):
         assert not weight.grad.any()
+
+
+def nodes(root):
+    """Return the names of all nodes of a graph."""
+    names, seen, waiting = [], set(), [root]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            names.append(node.name())
+            waiting += [before for before, _ in node.next_functions]
+    return sorted(names)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_written_way_is_one_node_for_all_steps(name):
+    rnn = make_network(name)
+
+    def graph(sizes):
+        plan = force("bptt", [], sizes)
+        output, _ = run_rnn(rnn, make_batch(sizes), plan=plan)
+        return nodes(output.values.grad_fn)
+
+    short = graph([3, 1])
+    assert short == graph([30, 10])
+    cells = rnn.num_layers * (2 if rnn.bidirectional else 1)
+    assert short.count("_ThroughTimeBackward") == cells
+
+
+def test_a_compiler_sees_no_written_way(monkeypatch):
+    plan = force("bptt", [], [3, 2, 1])
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)
+        output, _ = run_rnn(make_network("GRU"), X, plan=plan)
+    assert "_ThroughTimeBackward" not in nodes(output.values.grad_fn)
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM projected"])
+def test_only_a_derivative_of_the_way_back_runs_again(name, monkeypatch):
+    rnn, calls = make_network(name), []
+    plan = force("bptt", [], [3, 2, 1])
+    output, _ = run_rnn(rnn, X, plan=plan)
+    loss, weights = output.values.sum(), list(rnn.parameters())
+    run = _through_time.run_packed
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            _through_time,
+            "run_packed",
+            lambda *args: calls.append(1) or run(*args),
+        )
+        torch.autograd.grad(loss, weights, retain_graph=True)
+        assert calls == []
+        torch.autograd.grad(loss, weights, create_graph=True)
+        assert calls == [1] * nodes(loss.grad_fn).count("_ThroughTimeBackward")
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM"])
+def test_many_gradients_through_vmap(name):
+    sizes = [3, 1]
+    rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+    output, _ = run_rnn(rnn, batch, plan=force("bptt", [], sizes))
+    sources = [batch.values, *rnn.parameters()]
+
+    def grow(gradient):
+        return torch.autograd.grad(
+            output.values, sources, gradient, retain_graph=True
+        )
+
+    rows = torch.eye(output.values.numel(), dtype=torch.float64)
+    rows = rows.view(-1, *output.values.shape)
+    each = [torch.stack(part) for part in zip(*map(grow, rows), strict=True)]
+    for ours, theirs in zip(torch.vmap(grow)(rows), each, strict=True):
+        assert_exact(ours, theirs)
+
+
+@pytest.mark.parametrize("part", ["weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
+def test_large_weights_below_zero_cannot_be_shut_off(part):
+    sizes = [2, 6, 3]
+    lstm = make_network("LSTM", dtype=torch.float32)
+    with torch.no_grad():
+        weight = getattr(lstm, part)
+        weight[4:8] = -1e33  # the forget gate
+    batch = make_batch(sizes, dtype=torch.float32)
+    hx = make_state(lstm, 3, dtype=torch.float32)
+    expected, their_state = run_packed(lstm, batch, hx)
+    for plan in all_plans(lstm, sizes).values():
+        output, state = run_rnn(lstm, batch, hx, plan=plan)
+        assert_exact(output.values, expected.values)
+        assert_all_exact([state], [their_state])
