@@ -1655,3 +1655,14 @@ def test_large_weights_below_zero_cannot_be_shut_off(part):
         output, state = run_rnn(lstm, batch, hx, plan=plan)
         assert_exact(output.values, expected.values)
         assert_all_exact([state], [their_state])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_autocast_gives_empty_sequences_the_type_of_the_others(name):
+    rnn, sizes = make_network(name, dtype=torch.float32), [3, 0, 2]
+    batch = make_batch(sizes, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, expected = rnn(batch.index_select([0, 2]).to_packed())
+        _, state = run_rnn(rnn, batch)
+    for ours, theirs in zip(parts_of(state), parts_of(expected), strict=True):
+        assert_same(ours[:, [0, 2]], theirs)
