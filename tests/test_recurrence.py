@@ -1666,3 +1666,45 @@ def test_autocast_gives_empty_sequences_the_type_of_the_others(name):
         _, state = run_rnn(rnn, batch)
     for ours, theirs in zip(parts_of(state), parts_of(expected), strict=True):
         assert_same(ours[:, [0, 2]], theirs)
+
+
+@pytest.mark.parametrize("sizes", [[4, 1, 2], [1, 1]], ids=str)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_projection_with_and_without_biases(part, bias, sizes):
+    """In one step, c_n does not depend on the projection."""
+    lstm = nn.LSTM(3, 4, proj_size=2, bias=bias, dtype=torch.float64)
+    batch = make_batch(sizes)
+    found = []
+    for route in ("bptt", "torch"):
+        output, states = run_rnn(lstm, batch, plan=force(route, [], sizes))
+        loss = (output.values, *states)[part].square().sum()
+        for create_graph in (False, True):
+            gradients = torch.autograd.grad(
+                loss,
+                lstm.parameters(),
+                retain_graph=True,
+                create_graph=create_graph,
+                materialize_grads=True,
+            )
+            found.append([output.values, *states, *gradients])
+    for own in found[:-1]:
+        assert_all_exact([own], [found[-1]])
+
+
+def test_under_autocast_the_route_may_be_that_of_pytorch():
+    rnn = make_network("GRU", dtype=torch.float32)
+    batch = X.to(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected, _ = run_rnn(rnn, batch)
+        plan = force("torch", [], [3, 2, 1])
+        assert_same(run_rnn(rnn, batch, plan=plan)[0].values, expected.values)
+
+
+def test_a_weight_that_is_no_tensor_is_named():
+    rnn = make_network("GRU")
+    del rnn.weight_hh_l0
+    rnn.weight_hh_l0 = 3
+    text = "^rnn.weight_hh_l0 is of type int; it must be a tensor$"
+    with pytest.raises(TypeError, match=text):
+        run_rnn(rnn, X)
