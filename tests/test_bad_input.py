@@ -55,7 +55,7 @@ def settings(folder: Path) -> dict[str, Any]:
     return {
         "PyTorch's generator": freeze(torch.get_rng_state()),
         "Python's generator": random.getstate(),
-        "NumPy's generator": freeze(np.random.get_state()[1]),  # noqa: NPY002
+        "NumPy's generator": freeze(np.random.get_state()),  # noqa: NPY002
         "default dtype": torch.get_default_dtype(),
         "default device": str(torch.get_default_device()),
         "gradients": torch.is_grad_enabled(),

@@ -11,7 +11,7 @@ from networks import NETWORKS, force, make_network
 from strategies import lengths
 from torch import nn
 
-from packtutor import Plan, plan_run
+from packtutor import Plan, _costs, plan_run
 from packtutor._layout import lay_out, mirror
 from packtutor._places import batch_sizes, sorted_lengths
 from packtutor._slabs import (
@@ -57,6 +57,14 @@ def test_rectangles_by_hand():
     assert cut_into_rectangles(stretches, 100, 0, 1) == [(0, 6, 3)]
     # 3 pads for the one, 1 pad for the other.
     assert cut_into_rectangles(stretches, 2, 0, 1) == [(0, 2, 3), (2, 6, 2)]
+
+
+def test_a_start_may_wait_behind_two_others():
+    # Cut before step 11: 2 x 81 for the calls, 11 x 38 + 7 x 19 for the cells.
+    # No cut, all three, or any other one or two cost more.
+    stretches = Stretches([10, 11, 12, 18], [38, 22, 19, 18])
+    slabs = cut_into_rectangles(stretches, 81, 0, 1)
+    assert slabs == [(0, 11, 38), (11, 18, 19)]
 
 
 @given(
@@ -167,6 +175,138 @@ def test_ten_thousand_lengths_take_few_slabs():
         assert plan.route == "slabs"
         assert len(plan.slabs) < 1000
         assert plan.padding_fraction < 0.05
+
+
+# --- the expected times, and the choice between them ------------------------
+
+
+class Costs:
+    """What the measured constants say of a network, its weights counted."""
+
+    def __init__(self, rnn, constants):
+        self.fixed, self.each = constants
+        names = [name for name, _ in rnn.named_parameters()]
+        self.cells = sum("weight_ih" in name for name in names)
+        weights = [name for name in names if "weight" in name]
+        self.weights = sum(getattr(rnn, name).numel() for name in weights)
+        self.gates = rnn.weight_hh_l0.shape[0]
+
+    def of(self, name):
+        fixed, each = getattr(self.fixed, name), getattr(self.each, name)
+        return fixed * self.cells + each * self.weights / 1000
+
+    def drag(self):
+        return self.fixed.drag * self.cells * self.gates / 1000
+
+
+def loop_us(rnn, sizes, *, training):
+    """PyTorch's loop: the way back of each step drags all tokens along."""
+    kind = type(rnn).__name__
+    costs, steps = Costs(rnn, _costs._LOOP[kind, training]), max(sizes)
+    token = costs.of("token") + costs.drag() * steps
+    return costs.of("call") + costs.of("step") * steps + token * sum(sizes)
+
+
+def written_out_us(rnn, sizes):
+    costs = Costs(rnn, _costs._WRITTEN_OUT[type(rnn).__name__])
+    linear = costs.of("step") * max(sizes) + costs.of("token") * sum(sizes)
+    return costs.of("call") + linear
+
+
+def slabs_us(rnn, sizes, slabs, *, training):
+    """What goes on around the slabs, and each of them."""
+    costs = Costs(rnn, _costs._FUSED[training])
+    around, each = _costs._SET_UP[training]
+    around = around * costs.cells + each * costs.weights / 1000
+    rates = costs.of("call"), costs.of("step"), costs.of("token")
+    return around + cost_of(slabs, *rates)
+
+
+def least_slabs_us(rnn, sizes, *, training):
+    """The least of all ways to cut these few lengths."""
+    ends = sorted({*sizes})
+    found = []
+    for count in range(len(ends)):
+        for cuts in itertools.combinations(ends[:-1], count):
+            slabs = force("slabs", cuts, sizes).slabs
+            found.append(slabs_us(rnn, sizes, slabs, training=training))
+    return min(found)
+
+
+# Of each kind of batch: short, long, with one long sequence, wide.
+BATCHES = [
+    [3, 2, 1],
+    [12, 9, 4],
+    [22, 11],
+    [40, 39, 20, 2],
+    [300, 200, 100, 50, 3],
+    [900, 2, 1],
+    [60] * 30 + [59, 20, 1],
+    [4] * 40 + [2] * 9,
+]
+BIG = {
+    "tanh": nn.RNN(40, 50, bidirectional=True),
+    "GRU": nn.GRU(30, 70, num_layers=2, bias=False),
+    "LSTM": nn.LSTM(60, 30, num_layers=3, bidirectional=True),
+    "LSTM wide": nn.LSTM(8, 128),
+    "LSTM projected": nn.LSTM(30, 60, num_layers=2, proj_size=20),
+}
+
+
+@pytest.mark.parametrize("sizes", BATCHES, ids=str)
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", [*NETWORKS, *BIG])
+def test_the_least_expected_time_by_hand(name, training, sizes):
+    for dtype in (torch.float32, torch.float64):
+        if name in BIG:
+            rnn = BIG[name]
+        else:
+            rnn = make_network(name, dtype=torch.float32)
+        plan = plan_run(rnn, sizes, training=training, dtype=dtype)
+        fused = name.startswith("LSTM") and name != "LSTM projected"
+        expected = {"torch": loop_us(rnn, sizes, training=training)}
+        # What is done sooner is left to PyTorch unlooked at.
+        if expected["torch"] >= (300 if training else 150):
+            if fused and dtype == torch.float32:
+                expected["slabs"] = least_slabs_us(
+                    rnn, sizes, training=training
+                )
+            elif training:
+                expected["bptt"] = written_out_us(rnn, sizes)
+        assert plan.route == min(expected, key=expected.get)
+        assert math.isclose(1000 * plan.time_ms, expected[plan.route])
+        if plan.route == "slabs":
+            cells = sum((end - start) * n for start, end, n in plan.slabs)
+            assert plan.cells == cells
+            own = slabs_us(rnn, sizes, plan.slabs, training=training)
+            assert math.isclose(1000 * plan.time_ms, own)
+
+
+@pytest.mark.parametrize(
+    ("rnn", "training", "sizes", "route"),
+    [
+        # The shortest text for which the other way is looked at, and wins.
+        (nn.RNN(1, 1), True, [9], "torch"),
+        (nn.RNN(1, 1), True, [10], "bptt"),
+        (nn.GRU(8, 8), True, [5], "torch"),
+        (nn.GRU(8, 8), True, [6], "bptt"),
+        (nn.LSTM(8, 8), True, [7, 3], "torch"),
+        (nn.LSTM(8, 8), True, [8, 3], "slabs"),
+        (nn.LSTM(8, 8), False, [26, 13], "torch"),
+        (nn.LSTM(8, 8), False, [27, 13], "slabs"),
+        (nn.LSTM(64, 128), True, [30, 20, 10], "slabs"),
+        (nn.LSTM(64, 128, proj_size=8), True, [30, 20, 10], "bptt"),
+        (nn.LSTM(64, 128, proj_size=8), False, [30, 20, 10], "torch"),
+    ],
+)
+def test_what_is_chosen_for_some_batches(rnn, training, sizes, route):
+    assert plan_run(rnn, sizes, training=training).route == route
+
+
+def test_complex_numbers_are_left_to_pytorch():
+    for rnn in (nn.LSTM(8, 64), nn.GRU(8, 64)):
+        plan = plan_run(rnn, [900, 2], training=True, dtype=torch.complex64)
+        assert plan.route == "torch"
 
 
 def test_padding_by_hand():

@@ -33,7 +33,15 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from torch.utils.checkpoint import checkpoint
 
-from packtutor import Plan, Ragged, one_by_one, plan_run, run_rnn
+from packtutor import (
+    Plan,
+    Ragged,
+    _plans,
+    _through_time,
+    one_by_one,
+    plan_run,
+    run_rnn,
+)
 from packtutor.device import set_float32
 from packtutor.nn import convert
 
@@ -1361,4 +1369,342 @@ def test_weights_of_a_wrong_shape_are_named(name, part):
     shape[-1] += 1
     setattr(rnn, part, nn.Parameter(torch.zeros(shape, dtype=torch.float64)))
     with pytest.raises(ValueError, match=rf"rnn.{part} has shape \(.*; it m"):
+        run_rnn(rnn, X)
+
+
+# --- how a run is chosen ----------------------------------------------------
+
+
+def alone(wanted, *tensors):
+    """Ask for the gradients of one of these tensors alone."""
+    for number, tensor in enumerate(tensors):
+        tensor.requires_grad_(number == wanted)
+
+
+LONG = [120, 3, 90, 0]
+
+
+@pytest.mark.parametrize("layout", ["ragged", "packed", "nested"])
+@pytest.mark.parametrize("wanted", ["nothing", "data", "h_0", "c_0", "weight"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_run_is_planned_as_plan_run_says(dtype, wanted, layout, monkeypatch):
+    lstm = make_network("LSTM both ways", dtype=dtype)
+    sizes = LONG[:3] if layout == "packed" else LONG
+    batch = make_batch(sizes, dtype=dtype)
+    h_0, c_0 = make_state(lstm, len(sizes), dtype=dtype)
+    names = ["data", "h_0", "c_0", "weight"]
+    last = list(lstm.parameters())[-1]
+    lstm.requires_grad_(False)
+    number = names.index(wanted) if wanted in names else None
+    alone(number, batch.values, h_0, c_0, last)
+    given = batch if layout == "ragged" else getattr(batch, f"to_{layout}")()
+    chosen = []
+    choose = _plans.choose
+
+    def noted(*args, **options):
+        chosen.append(choose(*args, **options))
+        return chosen[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_plans, "choose", noted)
+        output, _ = run_rnn(lstm, given, (h_0, c_0))
+    training = wanted != "nothing"
+    values = output.data if layout == "packed" else output.values
+    values = values() if layout == "nested" else values
+    assert values.requires_grad == training
+    assert chosen == [plan_run(lstm, sizes, training=training)]
+    assert chosen[0].route == (
+        "slabs"
+        if dtype == torch.float32
+        else ("bptt" if training else "torch")
+    )
+
+
+@pytest.mark.parametrize("name", ["GRU deep", "LSTM both ways"])
+@pytest.mark.parametrize(("probability", "mode"), [(0.0, True), (0.5, False)])
+def test_without_dropout_nothing_is_drawn(name, probability, mode):
+    rnn, sizes = make_network(name).train(mode), [4, 1, 3]
+    rnn.dropout = probability
+    batch = make_batch(sizes)
+    expected = gradients(run_packed, rnn, batch, None)
+    for plan in all_plans(rnn, sizes).values():
+        before = torch.get_rng_state()
+        own = gradients(run_with(plan), rnn, batch, None)
+        assert_same(torch.get_rng_state(), before)
+        assert_all_exact(own, expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_autocast_gives_all_final_states_one_type(name):
+    rnn, sizes = make_network(name, dtype=torch.float32), [3, 0, 2]
+    batch = make_batch(sizes).to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, expected = rnn(batch.index_select([0, 2]).to_packed())
+        _, state = run_rnn(rnn, batch)
+    for ours, theirs in zip(parts_of(state), parts_of(expected), strict=True):
+        assert ours.dtype == theirs.dtype
+        assert_same(ours[:, [0, 2]], theirs)
+        assert not ours[:, 1].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_default_device_is_not_asked(name, dtype):
+    sizes = [4, 0, 3, 1]
+    rnn = make_network(name, dtype=dtype)
+    batch = make_batch(sizes, dtype=dtype)
+    weights = list(rnn.parameters())
+
+    def found(plan):
+        output, state = run_rnn(rnn, batch, plan=plan)
+        loss = output.values.square().sum() + parts_of(state)[0].sum()
+        once = torch.autograd.grad(loss, weights, retain_graph=True)
+        graph = torch.autograd.grad(loss, weights, create_graph=True)
+        return output.values, *parts_of(state), *once, *graph
+
+    for plan in few_plans(rnn, sizes).values():
+        expected = found(plan)
+        torch.set_default_device("meta")
+        try:
+            own = found(plan)
+        finally:
+            torch.set_default_device(None)
+        for ours, theirs in zip(own, expected, strict=True):
+            assert_same(ours, theirs)
+
+
+# --- small print ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "dtype", "text"),
+    [
+        (
+            "LSTM",
+            "slabs",
+            torch.complex128,
+            (
+                "plan.route is 'slabs'; only an LSTM of real numbers without "
+                "proj_size can shut pads off: use 'bptt'"
+            ),
+        ),
+        (
+            "GRU",
+            "bptt",
+            torch.complex128,
+            (
+                "plan.route is 'bptt'; only real numbers are written out: "
+                "use 'torch'"
+            ),
+        ),
+        (
+            "GRU",
+            "bptt",
+            None,
+            "plan.route is 'bptt'; under autocast it must be 'torch'",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Complex modules are a new feature")
+def test_where_a_route_does_not_lead_is_said_in_full(name, route, dtype, text):
+    rnn, batch = make_network(name).to(dtype), X.to(dtype or torch.float64)
+    plan = force(route, [], [3, 2, 1])
+    with (
+        torch.autocast("cpu", enabled=dtype is None),
+        pytest.raises(ValueError, match=f"^{text}$"),
+    ):
+        run_rnn(rnn, batch, plan=plan)
+
+
+def test_a_plan_on_another_device_is_refused_by_its_name():
+    text = "^plan.route is 'bptt'; on meta it must be 'torch'$"
+    with pytest.raises(ValueError, match=text):
+        run_rnn(make_network("GRU", "meta"), X.to("meta"), plan=GOOD)
+
+
+@pytest.mark.parametrize("first", [(0, 0, 3), (0, -1, 3), (1, 0, 3)])
+def test_a_slab_needs_a_step(first):
+    plan = GOOD._replace(slabs=(first, *GOOD.slabs))
+    with pytest.raises(ValueError, match=r"^plan.slabs\[0\] runs from step "):
+        run_rnn(make_network("GRU"), X, plan=plan)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in")
+def test_a_nested_state_is_named():
+    parts = list(torch.zeros(1, 3, 4, dtype=torch.float64))
+    for layout in (torch.strided, torch.jagged):
+        h_0 = torch.nested.nested_tensor(parts, layout=layout)
+        with pytest.raises(TypeError, match="^hx: h_0 is sparse or nested; "):
+            run_rnn(make_network("GRU"), X, h_0)
+
+
+def test_the_states_of_an_lstm_may_be_a_list():
+    lstm = make_network("LSTM")
+    hx = make_state(lstm, 3)
+    assert_all_exact([run_rnn(lstm, X, [*hx])[1]], [run_rnn(lstm, X, hx)[1]])
+
+
+def test_weights_may_be_plain_tensors():
+    rnn = make_network("GRU")
+    expected, _ = run_packed(rnn, X)
+    for name, weight in list(rnn.named_parameters()):
+        delattr(rnn, name)
+        setattr(rnn, name, weight.detach())
+        assert name in vars(rnn)
+    assert_close(run_rnn(rnn, X)[0].values, expected.values)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_batch_without_words_passes_a_gradient_on(name):
+    rnn = make_network(name)
+    table = nn.Embedding(5, 3, dtype=torch.float64)
+    batch = Ragged(torch.zeros(0, dtype=torch.int64), [0, 0]).apply(table)
+    output, _ = run_rnn(rnn, batch)
+    both = 2 if rnn.bidirectional else 1
+    size = rnn.proj_size or rnn.hidden_size
+    assert output.values.shape == (0, both * size)
+    output.values.sum().backward()
+    for weight in (table.weight, *rnn.parameters()):
+        assert not weight.grad.any()
+
+
+def nodes(root):
+    """Return the names of all nodes of a graph."""
+    names, seen, waiting = [], set(), [root]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            names.append(node.name())
+            waiting += [before for before, _ in node.next_functions]
+    return sorted(names)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_written_way_is_one_node_for_all_steps(name):
+    rnn = make_network(name)
+
+    def graph(sizes):
+        plan = force("bptt", [], sizes)
+        output, _ = run_rnn(rnn, make_batch(sizes), plan=plan)
+        return nodes(output.values.grad_fn)
+
+    short = graph([3, 1])
+    assert short == graph([30, 10])
+    cells = rnn.num_layers * (2 if rnn.bidirectional else 1)
+    assert short.count("_ThroughTimeBackward") == cells
+
+
+def test_a_compiler_sees_no_written_way(monkeypatch):
+    plan = force("bptt", [], [3, 2, 1])
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)
+        output, _ = run_rnn(make_network("GRU"), X, plan=plan)
+    assert "_ThroughTimeBackward" not in nodes(output.values.grad_fn)
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM projected"])
+def test_only_a_derivative_of_the_way_back_runs_again(name, monkeypatch):
+    rnn, calls = make_network(name), []
+    plan = force("bptt", [], [3, 2, 1])
+    output, _ = run_rnn(rnn, X, plan=plan)
+    loss, weights = output.values.sum(), list(rnn.parameters())
+    run = _through_time.run_packed
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            _through_time,
+            "run_packed",
+            lambda *args: calls.append(1) or run(*args),
+        )
+        torch.autograd.grad(loss, weights, retain_graph=True)
+        assert calls == []
+        torch.autograd.grad(loss, weights, create_graph=True)
+        assert calls == [1] * nodes(loss.grad_fn).count("_ThroughTimeBackward")
+
+
+@pytest.mark.parametrize("name", ["tanh", "GRU", "LSTM"])
+def test_many_gradients_through_vmap(name):
+    sizes = [3, 1]
+    rnn, batch = make_network(name), make_batch(sizes).apply(leaves_of)
+    output, _ = run_rnn(rnn, batch, plan=force("bptt", [], sizes))
+    sources = [batch.values, *rnn.parameters()]
+
+    def grow(gradient):
+        return torch.autograd.grad(
+            output.values, sources, gradient, retain_graph=True
+        )
+
+    rows = torch.eye(output.values.numel(), dtype=torch.float64)
+    rows = rows.view(-1, *output.values.shape)
+    each = [torch.stack(part) for part in zip(*map(grow, rows), strict=True)]
+    for ours, theirs in zip(torch.vmap(grow)(rows), each, strict=True):
+        assert_exact(ours, theirs)
+
+
+@pytest.mark.parametrize("part", ["weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
+def test_large_weights_below_zero_cannot_be_shut_off(part):
+    sizes = [2, 6, 3]
+    lstm = make_network("LSTM", dtype=torch.float32)
+    with torch.no_grad():
+        weight = getattr(lstm, part)
+        weight[4:8] = -1e33  # the forget gate
+    batch = make_batch(sizes, dtype=torch.float32)
+    hx = make_state(lstm, 3, dtype=torch.float32)
+    expected, their_state = run_packed(lstm, batch, hx)
+    for plan in all_plans(lstm, sizes).values():
+        output, state = run_rnn(lstm, batch, hx, plan=plan)
+        assert_exact(output.values, expected.values)
+        assert_all_exact([state], [their_state])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_autocast_gives_empty_sequences_the_type_of_the_others(name):
+    rnn, sizes = make_network(name, dtype=torch.float32), [3, 0, 2]
+    batch = make_batch(sizes, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, expected = rnn(batch.index_select([0, 2]).to_packed())
+        _, state = run_rnn(rnn, batch)
+    for ours, theirs in zip(parts_of(state), parts_of(expected), strict=True):
+        assert_same(ours[:, [0, 2]], theirs)
+
+
+@pytest.mark.parametrize("sizes", [[4, 1, 2], [1, 1]], ids=str)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_projection_with_and_without_biases(part, bias, sizes):
+    """In one step, c_n does not depend on the projection."""
+    lstm = nn.LSTM(3, 4, proj_size=2, bias=bias, dtype=torch.float64)
+    batch = make_batch(sizes)
+    found = []
+    for route in ("bptt", "torch"):
+        output, states = run_rnn(lstm, batch, plan=force(route, [], sizes))
+        loss = (output.values, *states)[part].square().sum()
+        for create_graph in (False, True):
+            gradients = torch.autograd.grad(
+                loss,
+                lstm.parameters(),
+                retain_graph=True,
+                create_graph=create_graph,
+                materialize_grads=True,
+            )
+            found.append([output.values, *states, *gradients])
+    for own in found[:-1]:
+        assert_all_exact([own], [found[-1]])
+
+
+def test_under_autocast_the_route_may_be_that_of_pytorch():
+    rnn = make_network("GRU", dtype=torch.float32)
+    batch = X.to(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected, _ = run_rnn(rnn, batch)
+        plan = force("torch", [], [3, 2, 1])
+        assert_same(run_rnn(rnn, batch, plan=plan)[0].values, expected.values)
+
+
+def test_a_weight_that_is_no_tensor_is_named():
+    rnn = make_network("GRU")
+    del rnn.weight_hh_l0
+    rnn.weight_hh_l0 = 3
+    text = "^rnn.weight_hh_l0 is of type int; it must be a tensor$"
+    with pytest.raises(TypeError, match=text):
         run_rnn(rnn, X)

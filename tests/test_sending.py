@@ -1,5 +1,7 @@
 """Vectors that go to another device together."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from elsewhere import PLACE, elsewhere
@@ -32,6 +34,26 @@ def test_vectors_arrive_as_they_were_by_one_copy(vectors):
 def test_on_the_cpu_they_are_the_same_tensors(vectors):
     found = send(torch.device("cpu"), *vectors)
     assert all(own is other for own, other in zip(found, vectors, strict=True))
+
+
+def test_cuda_gets_them_from_pinned_memory_without_a_wait(monkeypatch):
+    """No CUDA is needed: what would copy them writes down what it is asked."""
+    asked = []
+
+    def pin(tensor):
+        def to(device, *, non_blocking):
+            asked.append((device, non_blocking))
+            return tensor
+
+        return SimpleNamespace(to=to)
+
+    cuda = torch.device("cuda")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "pin_memory", pin)
+        found = send(cuda, *VECTORS[-1])
+    assert asked == [(cuda, True)]
+    for own, other in zip(found, VECTORS[-1], strict=True):
+        assert_same(own, other)
 
 
 @pytest.fixture
