@@ -16,7 +16,7 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
@@ -695,6 +695,22 @@ def test_padding_growth():
     assert {"0", "20", "40"} <= set(shown)
 
 
+def test_the_names_of_curves_stand_above_the_axes():
+    """In two columns, where they cover nothing."""
+    names = ["file order", "shuffled", "sorted", "bucketed"]
+    figure = draw_padding_growth({name: ([1, 8], [0, 0.5]) for name in names})
+    figure.draw_without_rendering()
+    (legend,), (axes,) = figure.legends, figure.axes
+    box = legend.get_window_extent()
+    assert box.y0 >= axes.get_tightbbox().y1
+    assert box.x0 < figure.bbox.width / 40
+    assert box.y1 > figure.bbox.height * 0.95
+    extents = [text.get_window_extent() for text in legend.get_texts()]
+    assert len({round(extent.x0) for extent in extents}) == 2
+    low = sorted(extent.y0 for extent in extents)
+    assert low[2] - low[1] > 10 > max(low[1] - low[0], low[3] - low[2])
+
+
 def test_many_batch_sizes_get_few_ticks():
     sizes = list(range(1, 21))
     figure = draw_padding_growth({"a": (sizes, [0.5] * 20)})
@@ -905,6 +921,40 @@ def test_the_png_of_a_report():
     assert image.startswith(b"\x89PNG")
     assert len(image) <= 60_000
     assert plt.get_fignums() == before
+
+
+# What a reader may have set for pictures: white on black, in another format.
+DARK = [
+    "dark_background",
+    {"savefig.format": "svg", "savefig.dpi": 40, "figure.dpi": 40},
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "draw"),
+    [
+        (lambda: layouts_png(DOCS), lambda: draw_layouts(DOCS)),
+        (choices_png, draw_choices),
+        (
+            lambda: report_png(CURVES, [1, 2, 7], [10, 8, 2]),
+            lambda: draw_report(CURVES, [1, 2, 7], [10, 8, 2]),
+        ),
+    ],
+    ids=["layouts", "choices", "report"],
+)
+def test_a_png_shows_what_is_drawn(make, draw):
+    """In 150 dots an inch and few colours, whatever the style."""
+    with plt.style.context(DARK), Image.open(io.BytesIO(make())) as image:
+        assert image.format == "PNG"
+        assert image.mode == "P"
+        small = image.convert("RGB")
+    file = io.BytesIO()
+    draw().savefig(file, dpi=150)
+    with Image.open(file) as image:
+        drawn = image.convert("RGB")
+    assert small.size == drawn.size
+    differences = ImageChops.difference(small, drawn)
+    assert max(high for _, high in differences.getextrema()) <= 64
 
 
 @pytest.mark.parametrize(
