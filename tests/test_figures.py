@@ -30,6 +30,7 @@ from packtutor import (
     padding_fraction,
     plan_run,
 )
+from packtutor._drawing import NOTE, measure
 from packtutor._slabs import Slab
 from packtutor.figures import (
     choices_png,
@@ -176,6 +177,45 @@ def test_data_is_broken_between_cells():
     empty = _strips.nested_groups(_pictures.read(["a b", "", "c"], empty=True))
     lines = _strips.wrap(empty, 1, 2, 9)
     assert [[g.size for g in line] for line in lines] == [[2], [0, 1]]
+
+
+def test_an_empty_text_takes_half_an_inch_of_a_line():
+    groups = _strips.nested_groups(_pictures.read(["a", ""], empty=True))
+
+    def sizes(room, groups=groups):
+        lines = _strips.wrap(groups, 1, room, 9)
+        return [[group.size for group in line] for line in lines]
+
+    assert sizes(1.64) == [[1, 0]]
+    assert sizes(1.6) == [[1], [0]]
+    assert sizes(0.49, groups[1:]) == [[0]]
+
+
+@pytest.mark.parametrize("length", [8, 9, 10])
+def test_a_strip_that_is_a_little_too_long_is_cut(length):
+    figure = draw_four_layouts([" ".join("abcdefghij"[:length])])
+    shown = texts(figure)
+    for row in words(figure)[-2:]:
+        more = f"\u2026 {length - len(row)} more"
+        assert len(row) == length or more in shown
+    assert overlapping(figure) == outside(figure) == []
+
+
+def test_no_more_is_not_counted():
+    shown = texts(draw_four_layouts(["a b"] + [""] * 90))
+    assert "\u2026" in shown
+    assert "\u2026 0 more" not in shown
+
+
+@pytest.mark.parametrize("room", [1.0, 1.3, 1.6, 3.0, 9.0])
+def test_as_many_numbers_are_listed_as_there_is_room_for(room):
+    numbers = list(range(10, 30))
+    ways = [f"offsets {', '.join(map(str, numbers))}"]
+    for shown in range(len(numbers) - 1, -1, -1):
+        some = ", ".join(map(str, [*numbers[:shown], "\u2026"]))
+        ways.append(f"offsets {some}")
+    fitting = [way for way in ways if measure(way, NOTE) <= room]
+    assert _strips.list_numbers("offsets", numbers, room) == fitting[0]
 
 
 def test_each_sequence_keeps_its_colour():
