@@ -1,6 +1,4 @@
-"""Tell a figure in rows of text; store those of one picture a case.
-
-python tests/drawings.py    writes all of tests/drawn anew
+"""Tell a figure in rows of text.
 
 One row is one artist, in the order in which they are drawn: what it is, where
 it stands in data coordinates, and how it looks. Letters are taken as equally
@@ -30,71 +28,7 @@ from matplotlib.patches import FancyBboxPatch, Patch, Rectangle, StepPatch
 from matplotlib.spines import Spine
 from matplotlib.text import Annotation, Text
 
-from packtutor import DOCS, Plan, _drawing
-from packtutor._slabs import Slab
-from packtutor.figures import (
-    draw_choices,
-    draw_directions,
-    draw_four_layouts,
-    draw_layouts,
-    draw_lengths,
-    draw_packing_steps,
-    draw_padded,
-    draw_padding_growth,
-    draw_plan,
-    draw_report,
-)
-
-STORED = Path(__file__).parent / "drawn"
-
-MIXED = ["get set", "go", "on your mark"]
-MANY = [" ".join(f"w{step}" for step in range(40)), *["a b"] * 199]
-LONG = [
-    "it was the best of times it was the worst of times it was wisdom",
-    "it was the age of foolishness",
-    "we had everything",
-]
-WIDE = ["Donaudampf gesellschaft kapitaen"] * 5
-GAPS = ["", "on your mark", "go", "", "get set"]
-CURVES = {
-    "file order": ([1, 8, 64], [0, 0.5, 0.75]),
-    "a $b$": ([1, 8, 1024], [0, 0.4, 0.5]),
-    "third": ([8], [0.3]),
-    "fourth": ([8], [0.25]),
-    "fifth": ([8], [0.2]),
-    "sixth": ([8], [0.1]),
-}
-SLABS = (Slab(0, 3, 3), Slab(3, 5, 1))
-
-CASES: dict[str, Callable[[], Figure]] = {
-    "layouts": lambda: draw_layouts(DOCS),
-    "layouts-below": lambda: draw_layouts(LONG),
-    "layouts-many": lambda: draw_layouts(MANY),
-    "layouts-wide": lambda: draw_layouts(WIDE),
-    "padded": lambda: draw_padded(DOCS),
-    "padded-ids-left": lambda: draw_padded(
-        GAPS, padding_side="left", padding_value=-100
-    ),
-    "padded-many": lambda: draw_padded(MANY),
-    "padded-steps": lambda: draw_padded(MANY, batch_first=False),
-    "four": lambda: draw_four_layouts(GAPS),
-    "four-many": lambda: draw_four_layouts([*MANY, ""]),
-    "four-wide": lambda: draw_four_layouts(WIDE),
-    "directions": lambda: draw_directions(GAPS),
-    "directions-many": lambda: draw_directions(MANY),
-    "steps": lambda: draw_packing_steps(MIXED),
-    "steps-long": lambda: draw_packing_steps(["a b c d", "e f g", "h i", "j"]),
-    "choices": draw_choices,
-    "growth": lambda: draw_padding_growth(CURVES),
-    "lengths": lambda: draw_lengths([1] * 10 + [2] * 8 + [7, 9]),
-    "plan-slabs": lambda: draw_plan(
-        Plan("slabs", SLABS, 8, 11, 0.5), [1, 5, 0, 2]
-    ),
-    "plan-call": lambda: draw_plan(
-        Plan("torch", (Slab(0, 5, 3),), 9, 9, 0.5), [5, 3, 1]
-    ),
-    "report": lambda: draw_report(CURVES, [1, 3, 4000], counts=[2, 1, 9]),
-}
+from packtutor import _drawing
 
 
 class EvenFont:
@@ -116,21 +50,17 @@ class EvenFont:
         return code < 0x3000
 
 
-def drawn(name: str) -> list[str]:
-    """Draw a case and tell it."""
+def drawn(draw: Callable[[], Figure]) -> list[str]:
+    """Draw a figure and tell it."""
     with mpl.rc_context(), patch.object(_drawing, "get_font", EvenFont):
         mpl.rcdefaults()
         # A reader's own style, which changes nothing of what the rows tell.
         plt.style.use(["dark_background", {"figure.dpi": 72}])
-        figure = CASES[name]()
+        figure = draw()
     try:
         return list(tell(figure))
     finally:
         plt.close(figure)
-
-
-def stored(name: str) -> list[str]:
-    return (STORED / f"{name}.txt").read_text("utf-8").splitlines()
 
 
 def tell(figure: Figure) -> Iterator[str]:
@@ -298,13 +228,3 @@ def dash(artist: Any) -> str:
     style = str(artist.get_linestyle())
     names = {"solid": "-", "dashed": "--", "dashdot": "-.", "dotted": ":"}
     return names.get(style, style).lower()
-
-
-if __name__ == "__main__":
-    STORED.mkdir(exist_ok=True)
-    for old in STORED.glob("*.txt"):
-        old.unlink()
-    for case in CASES:
-        rows = "\n".join(drawn(case))
-        path = STORED / f"{case}.txt"
-        path.write_text(rows + "\n", encoding="utf-8", newline="\n")

@@ -1,19 +1,114 @@
 """Each picture is what it was: the rows that tell it are those stored.
 
-Where a picture is meant to change, `python tests/drawings.py` stores it anew;
-`git diff` shows what has moved.
+python tests/test_drawn.py    stores them anew, where a picture has to change
+
+`git diff tests/drawn` shows then what has moved, and how it looks.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from drawings import CASES, STORED, drawn, stored
+from drawings import drawn
+
+from packtutor import DOCS, Plan
+from packtutor._slabs import Slab
+from packtutor.figures import (
+    draw_choices,
+    draw_directions,
+    draw_four_layouts,
+    draw_layouts,
+    draw_lengths,
+    draw_packing_steps,
+    draw_padded,
+    draw_padding_growth,
+    draw_plan,
+    draw_report,
+)
+
+STORED = Path(__file__).parent / "drawn"
+
+MIXED = ["get set", "go", "on your mark"]
+MANY = [" ".join(f"w{step}" for step in range(40)), *["a b"] * 199]
+LONG = [
+    "it was the best of times it was the worst of times it was wisdom",
+    "it was the age of foolishness",
+    "we had everything",
+]
+WIDE = ["Donaudampf gesellschaft kapitaen"] * 5
+GAPS = ["", "on your mark", "go", "", "get set"]
+CURVES = {
+    "file order": ([1, 8, 64], [0, 0.5, 0.75]),
+    "a $b$": ([1, 8, 1024], [0, 0.4, 0.5]),
+    "third": ([8], [0.3]),
+    "fourth": ([8], [0.25]),
+    "fifth": ([8], [0.2]),
+    "sixth": ([8], [0.1]),
+}
+SLABS = (Slab(0, 3, 3), Slab(3, 5, 1))
+
+CASES = [
+    ("layouts", lambda: draw_layouts(DOCS)),
+    ("layouts-below", lambda: draw_layouts(LONG)),
+    ("layouts-many", lambda: draw_layouts(MANY)),
+    ("layouts-wide", lambda: draw_layouts(WIDE)),
+    ("padded", lambda: draw_padded(DOCS)),
+    (
+        "padded-ids-left",
+        lambda: draw_padded(GAPS, padding_side="left", padding_value=-100),
+    ),
+    ("padded-many", lambda: draw_padded(MANY)),
+    ("padded-steps", lambda: draw_padded(MANY, batch_first=False)),
+    ("four", lambda: draw_four_layouts(GAPS)),
+    ("four-many", lambda: draw_four_layouts([*MANY, ""])),
+    ("four-wide", lambda: draw_four_layouts(WIDE)),
+    ("directions", lambda: draw_directions(GAPS)),
+    ("directions-many", lambda: draw_directions(MANY)),
+    ("steps", lambda: draw_packing_steps(MIXED)),
+    (
+        "steps-long",
+        lambda: draw_packing_steps(["a b c d", "e f g", "h i", "j"]),
+    ),
+    ("choices", draw_choices),
+    ("growth", lambda: draw_padding_growth(CURVES)),
+    ("lengths", lambda: draw_lengths([1] * 10 + [2] * 8 + [7, 9])),
+    (
+        "plan-slabs",
+        lambda: draw_plan(Plan("slabs", SLABS, 8, 11, 0.5), [1, 5, 0, 2]),
+    ),
+    (
+        "plan-call",
+        lambda: draw_plan(
+            Plan("torch", (Slab(0, 5, 3),), 9, 9, 0.5), [5, 3, 1]
+        ),
+    ),
+    ("report", lambda: draw_report(CURVES, [1, 3, 4000], counts=[2, 1, 9])),
+]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_picture_is_what_it_was(name):
-    assert drawn(name) == stored(name)
+@pytest.mark.parametrize(
+    ("name", "draw"), CASES, ids=[name for name, _ in CASES]
+)
+def test_a_picture_is_what_it_was(name, draw):
+    stored = (STORED / f"{name}.txt").read_text("utf-8").splitlines()
+    assert drawn(draw) == stored
 
 
 def test_every_stored_picture_is_drawn():
-    assert {path.stem for path in STORED.iterdir()} == {*CASES}
+    assert {path.stem for path in STORED.iterdir()} == {*dict(CASES)}
+
+
+def store():
+    """Tell all pictures anew."""
+    STORED.mkdir(exist_ok=True)
+    for old in STORED.glob("*.txt"):
+        old.unlink()
+    for name, draw in CASES:
+        rows = "\n".join(drawn(draw))
+        path = STORED / f"{name}.txt"
+        path.write_text(rows + "\n", encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    store()
