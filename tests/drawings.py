@@ -208,7 +208,7 @@ def tell_arrow(arrow: Annotation) -> str:
 def tell_label(artist: Any) -> str:
     """Tell a label that the legend shows."""
     label = artist.get_label()
-    hidden = label is None or label.startswith("_")
+    hidden = not label or label.startswith("_")
     return "" if hidden else f" named {label!r}"
 
 

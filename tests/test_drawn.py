@@ -37,6 +37,7 @@ LONG = [
     "we had everything",
 ]
 WIDE = ["Donaudampf gesellschaft kapitaen"] * 5
+W = "Donaudampf"
 GAPS = ["", "on your mark", "go", "", "get set"]
 CURVES = {
     "file order": ([1, 8, 64], [0, 0.5, 0.75]),
@@ -60,11 +61,23 @@ CASES = [
     ),
     ("padded-many", lambda: draw_padded(MANY)),
     ("padded-steps", lambda: draw_padded(MANY, batch_first=False)),
+    ("padded-long", lambda: draw_padded(["a b c d e f g", "h"])),
+    ("padded-full", lambda: draw_padded([f"{W} {W} {W} {W}"])),
+    # A word that is not shown does not make the cells wider.
+    ("padded-hidden", lambda: draw_padded([*["a b"] * 8, f"{W} a"])),
+    (
+        "padded-steps-wide",
+        lambda: draw_padded(["a b", "c", "d", W], batch_first=False),
+    ),
     ("four", lambda: draw_four_layouts(GAPS)),
     ("four-many", lambda: draw_four_layouts([*MANY, ""])),
     ("four-wide", lambda: draw_four_layouts(WIDE)),
     ("directions", lambda: draw_directions(GAPS)),
     ("directions-many", lambda: draw_directions(MANY)),
+    ("directions-one", lambda: draw_directions(["go"])),
+    ("directions-note", lambda: draw_directions([""] * 6 + ["go"])),
+    # The second text ends in the first step that is not shown.
+    ("directions-long", lambda: draw_directions(["a " * 12, "b " * 6, "c"])),
     ("steps", lambda: draw_packing_steps(MIXED)),
     (
         "steps-long",
