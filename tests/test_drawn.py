@@ -54,6 +54,12 @@ CASES = [
     ("layouts-below", lambda: draw_layouts(LONG)),
     ("layouts-many", lambda: draw_layouts(MANY)),
     ("layouts-wide", lambda: draw_layouts(WIDE)),
+    ("layouts-rows", lambda: draw_layouts(["get set"] * 9)),
+    ("layouts-four", lambda: draw_layouts(["a b c d"])),
+    ("layouts-pair", lambda: draw_layouts([f"{W} {W}", W])),
+    ("layouts-square", lambda: draw_layouts([f"{W} {W} {W}"] * 3)),
+    ("layouts-row", lambda: draw_layouts([f"{W} {W} {W} {W}"])),
+    ("layouts-dots", lambda: draw_layouts([f"{W} " * 6] * 2)),
     ("padded", lambda: draw_padded(DOCS)),
     (
         "padded-ids-left",
