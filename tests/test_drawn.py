@@ -78,6 +78,10 @@ CASES = [
     ("four", lambda: draw_four_layouts(GAPS)),
     ("four-many", lambda: draw_four_layouts([*MANY, ""])),
     ("four-wide", lambda: draw_four_layouts(WIDE)),
+    # As wide as its notes, its titles and its strips.
+    ("four-notes", lambda: draw_four_layouts(["a", "b"])),
+    ("four-titles", lambda: draw_four_layouts(["a b"])),
+    ("four-strips", lambda: draw_four_layouts(["a b c"])),
     ("directions", lambda: draw_directions(GAPS)),
     ("directions-many", lambda: draw_directions(MANY)),
     ("directions-one", lambda: draw_directions(["go"])),
