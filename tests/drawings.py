@@ -54,8 +54,9 @@ def drawn(draw: Callable[[], Figure]) -> list[str]:
     """Draw a figure and tell it."""
     with mpl.rc_context(), patch.object(_drawing, "get_font", EvenFont):
         mpl.rcdefaults()
-        # A reader's own style, which changes nothing of what the rows tell.
-        plt.style.use(["dark_background", {"figure.dpi": 72}])
+        # A reader's own style: what a figure sets itself stays as it is.
+        own = {"figure.dpi": 72, "lines.linewidth": 3}
+        plt.style.use(["dark_background", own])
         figure = draw()
     try:
         return list(tell(figure))
