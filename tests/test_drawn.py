@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from drawings import drawn
 
@@ -120,6 +121,14 @@ def test_a_picture_is_what_it_was(name, draw):
 
 def test_every_stored_picture_is_drawn():
     assert {path.stem for path in STORED.iterdir()} == {*dict(CASES)}
+
+
+def test_a_word_of_wide_letters_is_cut_to_its_cell():
+    """With the real font: two of its letters would reach beyond."""
+    figure = draw_four_layouts([*["a"] * 6, "WWWWWW"])
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    plt.close(figure)
+    assert shown.count("W\u2026") == 2
 
 
 def store():
