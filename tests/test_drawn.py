@@ -70,6 +70,10 @@ CASES = [
     ("padded-steps", lambda: draw_padded(MANY, batch_first=False)),
     ("padded-long", lambda: draw_padded(["a b c d e f g", "h"])),
     ("padded-full", lambda: draw_padded([f"{W} {W} {W} {W}"])),
+    ("padded-six", lambda: draw_padded(["a"] * 6)),
+    ("padded-widest", lambda: draw_padded([W + W])),
+    # Cells that fill the room to the last hundredth of an inch.
+    ("padded-filled", lambda: draw_padded([f"{W}er " * 5])),
     # A word that is not shown does not make the cells wider.
     ("padded-hidden", lambda: draw_padded([*["a b"] * 8, f"{W} a"])),
     (
@@ -97,6 +101,7 @@ CASES = [
     ("choices", draw_choices),
     ("growth", lambda: draw_padding_growth(CURVES)),
     ("lengths", lambda: draw_lengths([1] * 10 + [2] * 8 + [7, 9])),
+    ("lengths-in-pairs", lambda: draw_lengths([1, 41])),
     (
         "plan-slabs",
         lambda: draw_plan(Plan("slabs", SLABS, 8, 11, 0.5), [1, 5, 0, 2]),
@@ -105,6 +110,12 @@ CASES = [
         "plan-call",
         lambda: draw_plan(
             Plan("torch", (Slab(0, 5, 3),), 9, 9, 0.5), [5, 3, 1]
+        ),
+    ),
+    (
+        "plan-no-pads",
+        lambda: draw_plan(
+            Plan("slabs", (Slab(0, 2, 2), Slab(2, 3, 1)), 5, 5, 0.5), [2, 3]
         ),
     ),
     ("report", lambda: draw_report(CURVES, [1, 3, 4000], counts=[2, 1, 9])),

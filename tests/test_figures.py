@@ -922,6 +922,19 @@ def test_curves_have_whole_batch_sizes():
         draw_padding_growth({})
 
 
+def test_a_curve_may_be_a_list_that_ends_in_pads_alone():
+    figure = draw_padding_growth({"a": [[1, 8], [0, 1]]})
+    (line,) = figure.axes[0].lines
+    assert line.get_xydata().tolist() == [[1, 0], [8, 1]]
+
+
+def test_counts_may_add_up_to_an_int64():
+    most = 2**63 - 1
+    figure = draw_report(CURVES, [7], counts=[most])
+    (bar,) = figure.subfigs[1].axes[0].patches
+    assert bar.get_height() == pytest.approx(most)
+
+
 def test_there_must_be_a_length():
     with refusal(ValueError, "lengths is empty; there is nothing to draw"):
         draw_lengths([])
@@ -1094,6 +1107,20 @@ def test_a_plan_that_was_chosen_can_be_drawn():
 def test_a_plan_that_does_not_fit_is_not_drawn(plan, sizes, error, text):
     with pytest.raises(error, match=text):
         draw_plan(plan, sizes)
+
+
+def test_a_plan_of_no_sequence_is_not_drawn():
+    with refusal(ValueError, "plan has no slab; there is nothing to draw"):
+        draw_plan(Plan("torch", (), 0, 0, 0.0), [])
+
+
+def test_a_sequence_of_too_many_steps_is_named():
+    long = 10**7
+    plan = Plan("torch", (Slab(0, long, 2),), long + 1, long + 1, 0.5)
+    with refusal(
+        ValueError, f"lengths[1] is {long}; at most 1000000 steps are drawn"
+    ):
+        draw_plan(plan, [1, long])
 
 
 def drawn_for_the_book():
