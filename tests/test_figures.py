@@ -861,6 +861,17 @@ def test_docs_are_texts(draw):
     assert plt.get_fignums() == []
 
 
+@pytest.mark.parametrize("draw", DRAWN)
+def test_docs_are_a_list(draw):
+    with refusal(TypeError, "docs is None; it must be a list of texts"):
+        draw(None)
+
+
+def test_a_flag_is_true_or_false():
+    with refusal(TypeError, "batch_first is 1; it must be True or False"):
+        draw_padded(DOCS, batch_first=1)
+
+
 @pytest.mark.parametrize(
     "draw", [draw_layouts, draw_packing_steps, layouts_png]
 )
@@ -920,6 +931,60 @@ def test_curves_have_whole_batch_sizes():
         ValueError, ("curves is empty; it must have at least one curve")
     ):
         draw_padding_growth({})
+
+
+@pytest.mark.parametrize(
+    ("curves", "message"),
+    [
+        ([], "curves is []; it must be a dictionary of curves"),
+        ({5: ([1], [0])}, "curves has the name 5; it must be a str"),
+        (
+            {"a": ([1], [0], 3)},
+            (
+                "curves['a'] is ([1], [0], 3); it must be a pair (batch sizes, "
+                "fractions)"
+            ),
+        ),
+        (
+            {"a": "10"},
+            "curves['a'] is '10'; it must be a pair (batch sizes, fractions)",
+        ),
+        (
+            {"a": ([1], 0.5)},
+            "curves['a']: fractions is 0.5; it must be a list of numbers",
+        ),
+        (
+            {"a": ([1], ["half"])},
+            "curves['a']: fractions[0] is 'half'; it must be a number",
+        ),
+    ],
+)
+def test_curves_are_pairs_by_name(curves, message):
+    with refusal(TypeError, message):
+        draw_padding_growth(curves)
+    with refusal(TypeError, message):
+        draw_report(curves, [1])
+
+
+def test_a_name_that_a_legend_hides_is_refused():
+    with refusal(
+        ValueError, "curves has the name '_a'; it must not start with '_'"
+    ):
+        draw_padding_growth({"_a": ([1], [0])})
+
+
+def test_lengths_and_counts_are_not_too_large():
+    with refusal(
+        ValueError, f"lengths[1] is {10**18}; it must be at most {10**12}"
+    ):
+        draw_lengths([3, 10**18])
+    with refusal(
+        ValueError,
+        f"counts add up to {2**63}; they may only to {2**63 - 1}",
+    ):
+        draw_report(CURVES, [1, 2], counts=[2**62, 2**62])
+    with refusal(ValueError, "counts[1] is -1; a length cannot be negative"):
+        draw_report(CURVES, [1, 2], counts=[3, -1])
 
 
 def test_a_curve_may_be_a_list_that_ends_in_pads_alone():
