@@ -941,8 +941,8 @@ def test_curves_have_whole_batch_sizes():
         (
             {"a": ([1], [0], 3)},
             (
-                "curves['a'] is ([1], [0], 3); it must be a pair (batch sizes, "
-                "fractions)"
+                "curves['a'] is ([1], [0], 3); it must be a pair (batch "
+                "sizes, fractions)"
             ),
         ),
         (
