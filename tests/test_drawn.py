@@ -13,7 +13,8 @@ import matplotlib.pyplot as plt
 import pytest
 from drawings import drawn
 
-from packtutor import DOCS, Plan
+from packtutor import DOCS, Plan, _drawing
+from packtutor._drawing import WORD, measure
 from packtutor._slabs import Slab
 from packtutor.figures import (
     draw_choices,
@@ -100,7 +101,9 @@ CASES = [
     ),
     ("choices", draw_choices),
     ("growth", lambda: draw_padding_growth(CURVES)),
+    ("growth-one", lambda: draw_padding_growth({"a": ([8], [0.5])})),
     ("lengths", lambda: draw_lengths([1] * 10 + [2] * 8 + [7, 9])),
+    ("lengths-few", lambda: draw_lengths([3, 2, 1])),
     ("lengths-in-pairs", lambda: draw_lengths([1, 41])),
     (
         "plan-slabs",
@@ -140,6 +143,14 @@ def test_a_word_of_wide_letters_is_cut_to_its_cell():
     shown = [text.get_text() for text in figure.axes[0].texts]
     plt.close(figure)
     assert shown.count("W\u2026") == 2
+
+
+def test_a_word_as_wide_as_its_cell_is_not_cut():
+    word, cut = "kapitaen", "kapi\u2026"
+    assert _drawing._shorten(word, measure(word, WORD)) == word
+    assert _drawing._shorten(word, measure(cut, WORD)) == cut
+    # One letter stays in any case.
+    assert _drawing._shorten(word, 0) == "k\u2026"
 
 
 def store():

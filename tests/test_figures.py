@@ -218,6 +218,17 @@ def test_as_many_numbers_are_listed_as_there_is_room_for(room):
     assert _strips.list_numbers("offsets", numbers, room) == fitting[0]
 
 
+def test_what_just_fits_is_not_cut():
+    text = "offsets 10, 11, 12"
+    room = measure(text, NOTE)
+    assert _strips.list_numbers("offsets", [10, 11, 12], room) == text
+    # A strip may be a hundredth of an inch longer than its room.
+    axes = plt.figure().add_subplot()
+    groups = _strips.packed_groups(_pictures.pack(_pictures.read(["a"])))
+    _strips.draw_strip(axes, (0, 0), 1, groups, room=0.99)
+    assert [shown.get_text() for shown in axes.texts] == ["0", "a", "t=0"]
+
+
 def test_each_sequence_keeps_its_colour():
     figure = draw_layouts(MIXED)
     (axes,) = figure.axes
@@ -758,6 +769,12 @@ def test_many_batch_sizes_get_few_ticks():
     assert ticks == ["1", "4", "7", "10", "13", "16", "19"]
 
 
+@pytest.mark.parametrize(("sizes", "ticks"), [(8, 8), (9, 5), (17, 6)])
+def test_there_are_at_most_eight_ticks(sizes, ticks):
+    figure = draw_padding_growth({"a": (range(1, sizes + 1), [0.5] * sizes)})
+    assert len(figure.axes[0].get_xticks()) == ticks
+
+
 def test_lengths():
     lengths = torch.tensor([1] * 10 + [2] * 8 + [7, 9])
     figure = draw_lengths(lengths)
@@ -964,6 +981,13 @@ def test_curves_are_pairs_by_name(curves, message):
         draw_padding_growth(curves)
     with refusal(TypeError, message):
         draw_report(curves, [1])
+
+
+def test_no_batch_is_more_than_all_padding():
+    with refusal(
+        ValueError, "curves['a']: fractions[0] is 1.01; it must be from 0 to 1"
+    ):
+        draw_padding_growth({"a": ([1], [1.01])})
 
 
 def test_a_name_that_a_legend_hides_is_refused():
