@@ -1069,6 +1069,7 @@ def test_the_png_of_a_report():
 DARK = [
     "dark_background",
     {"savefig.format": "svg", "savefig.dpi": 40, "figure.dpi": 40},
+    {"savefig.facecolor": "black"},
 ]
 
 
