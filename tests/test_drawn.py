@@ -92,9 +92,12 @@ CASES = [
     ("directions-many", lambda: draw_directions(MANY)),
     ("directions-one", lambda: draw_directions(["go"])),
     ("directions-note", lambda: draw_directions([""] * 6 + ["go"])),
-    # The second text ends in the first step that is not shown.
+    # The second text ends in the last step that is shown, then beyond it.
     ("directions-long", lambda: draw_directions(["a " * 12, "b " * 6, "c"])),
+    ("directions-next", lambda: draw_directions(["a " * 12, "b " * 7])),
     ("steps", lambda: draw_packing_steps(MIXED)),
+    ("steps-one", lambda: draw_packing_steps(["go"])),
+    ("steps-wide", lambda: draw_packing_steps([f"{W} " * 7])),
     (
         "steps-long",
         lambda: draw_packing_steps(["a b c d", "e f g", "h i", "j"]),
