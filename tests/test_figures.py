@@ -16,7 +16,7 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
@@ -30,6 +30,7 @@ from packtutor import (
     padding_fraction,
     plan_run,
 )
+from packtutor._drawing import NOTE, measure
 from packtutor._slabs import Slab
 from packtutor.figures import (
     choices_png,
@@ -176,6 +177,56 @@ def test_data_is_broken_between_cells():
     empty = _strips.nested_groups(_pictures.read(["a b", "", "c"], empty=True))
     lines = _strips.wrap(empty, 1, 2, 9)
     assert [[g.size for g in line] for line in lines] == [[2], [0, 1]]
+
+
+def test_an_empty_text_takes_half_an_inch_of_a_line():
+    groups = _strips.nested_groups(_pictures.read(["a", ""], empty=True))
+
+    def sizes(room, groups=groups):
+        lines = _strips.wrap(groups, 1, room, 9)
+        return [[group.size for group in line] for line in lines]
+
+    assert sizes(1.64) == [[1, 0]]
+    assert sizes(1.6) == [[1], [0]]
+    assert sizes(0.49, groups[1:]) == [[0]]
+
+
+@pytest.mark.parametrize("length", [8, 9, 10])
+def test_a_strip_that_is_a_little_too_long_is_cut(length):
+    figure = draw_four_layouts([" ".join("abcdefghij"[:length])])
+    shown = texts(figure)
+    for row in words(figure)[-2:]:
+        more = f"\u2026 {length - len(row)} more"
+        assert len(row) == length or more in shown
+    assert overlapping(figure) == outside(figure) == []
+
+
+def test_no_more_is_not_counted():
+    shown = texts(draw_four_layouts(["a b"] + [""] * 90))
+    assert "\u2026" in shown
+    assert "\u2026 0 more" not in shown
+
+
+@pytest.mark.parametrize("room", [1.0, 1.3, 1.6, 3.0, 9.0])
+def test_as_many_numbers_are_listed_as_there_is_room_for(room):
+    numbers = list(range(10, 30))
+    ways = [f"offsets {', '.join(map(str, numbers))}"]
+    for shown in range(len(numbers) - 1, -1, -1):
+        some = ", ".join(map(str, [*numbers[:shown], "\u2026"]))
+        ways.append(f"offsets {some}")
+    fitting = [way for way in ways if measure(way, NOTE) <= room]
+    assert _strips.list_numbers("offsets", numbers, room) == fitting[0]
+
+
+def test_what_just_fits_is_not_cut():
+    text = "offsets 10, 11, 12"
+    room = measure(text, NOTE)
+    assert _strips.list_numbers("offsets", [10, 11, 12], room) == text
+    # A strip may be a hundredth of an inch longer than its room.
+    axes = plt.figure().add_subplot()
+    groups = _strips.packed_groups(_pictures.pack(_pictures.read(["a"])))
+    _strips.draw_strip(axes, (0, 0), 1, groups, room=0.99)
+    assert [shown.get_text() for shown in axes.texts] == ["0", "a", "t=0"]
 
 
 def test_each_sequence_keeps_its_colour():
@@ -695,11 +746,33 @@ def test_padding_growth():
     assert {"0", "20", "40"} <= set(shown)
 
 
+def test_the_names_of_curves_stand_above_the_axes():
+    """In two columns, where they cover nothing."""
+    names = ["file order", "shuffled", "sorted", "bucketed"]
+    figure = draw_padding_growth({name: ([1, 8], [0, 0.5]) for name in names})
+    figure.draw_without_rendering()
+    (legend,), (axes,) = figure.legends, figure.axes
+    box = legend.get_window_extent()
+    assert box.y0 >= axes.get_tightbbox().y1
+    assert box.x0 < figure.bbox.width / 40
+    assert box.y1 > figure.bbox.height * 0.95
+    extents = [text.get_window_extent() for text in legend.get_texts()]
+    assert len({round(extent.x0) for extent in extents}) == 2
+    low = sorted(extent.y0 for extent in extents)
+    assert low[2] - low[1] > 10 > max(low[1] - low[0], low[3] - low[2])
+
+
 def test_many_batch_sizes_get_few_ticks():
     sizes = list(range(1, 21))
     figure = draw_padding_growth({"a": (sizes, [0.5] * 20)})
     ticks = [text.get_text() for text in figure.axes[0].get_xticklabels()]
     assert ticks == ["1", "4", "7", "10", "13", "16", "19"]
+
+
+@pytest.mark.parametrize(("sizes", "ticks"), [(8, 8), (9, 5), (17, 6)])
+def test_there_are_at_most_eight_ticks(sizes, ticks):
+    figure = draw_padding_growth({"a": (range(1, sizes + 1), [0.5] * sizes)})
+    assert len(figure.axes[0].get_xticks()) == ticks
 
 
 def test_lengths():
@@ -805,6 +878,17 @@ def test_docs_are_texts(draw):
     assert plt.get_fignums() == []
 
 
+@pytest.mark.parametrize("draw", DRAWN)
+def test_docs_are_a_list(draw):
+    with refusal(TypeError, "docs is None; it must be a list of texts"):
+        draw(None)
+
+
+def test_a_flag_is_true_or_false():
+    with refusal(TypeError, "batch_first is 1; it must be True or False"):
+        draw_padded(DOCS, batch_first=1)
+
+
 @pytest.mark.parametrize(
     "draw", [draw_layouts, draw_packing_steps, layouts_png]
 )
@@ -866,6 +950,80 @@ def test_curves_have_whole_batch_sizes():
         draw_padding_growth({})
 
 
+@pytest.mark.parametrize(
+    ("curves", "message"),
+    [
+        ([], "curves is []; it must be a dictionary of curves"),
+        ({5: ([1], [0])}, "curves has the name 5; it must be a str"),
+        (
+            {"a": ([1], [0], 3)},
+            (
+                "curves['a'] is ([1], [0], 3); it must be a pair (batch "
+                "sizes, fractions)"
+            ),
+        ),
+        (
+            {"a": "10"},
+            "curves['a'] is '10'; it must be a pair (batch sizes, fractions)",
+        ),
+        (
+            {"a": ([1], 0.5)},
+            "curves['a']: fractions is 0.5; it must be a list of numbers",
+        ),
+        (
+            {"a": ([1], ["half"])},
+            "curves['a']: fractions[0] is 'half'; it must be a number",
+        ),
+    ],
+)
+def test_curves_are_pairs_by_name(curves, message):
+    with refusal(TypeError, message):
+        draw_padding_growth(curves)
+    with refusal(TypeError, message):
+        draw_report(curves, [1])
+
+
+def test_no_batch_is_more_than_all_padding():
+    with refusal(
+        ValueError, "curves['a']: fractions[0] is 1.01; it must be from 0 to 1"
+    ):
+        draw_padding_growth({"a": ([1], [1.01])})
+
+
+def test_a_name_that_a_legend_hides_is_refused():
+    with refusal(
+        ValueError, "curves has the name '_a'; it must not start with '_'"
+    ):
+        draw_padding_growth({"_a": ([1], [0])})
+
+
+def test_lengths_and_counts_are_not_too_large():
+    with refusal(
+        ValueError, f"lengths[1] is {10**18}; it must be at most {10**12}"
+    ):
+        draw_lengths([3, 10**18])
+    with refusal(
+        ValueError,
+        f"counts add up to {2**63}; they may only to {2**63 - 1}",
+    ):
+        draw_report(CURVES, [1, 2], counts=[2**62, 2**62])
+    with refusal(ValueError, "counts[1] is -1; a length cannot be negative"):
+        draw_report(CURVES, [1, 2], counts=[3, -1])
+
+
+def test_a_curve_may_be_a_list_that_ends_in_pads_alone():
+    figure = draw_padding_growth({"a": [[1, 8], [0, 1]]})
+    (line,) = figure.axes[0].lines
+    assert line.get_xydata().tolist() == [[1, 0], [8, 1]]
+
+
+def test_counts_may_add_up_to_an_int64():
+    most = 2**63 - 1
+    figure = draw_report(CURVES, [7], counts=[most])
+    (bar,) = figure.subfigs[1].axes[0].patches
+    assert bar.get_height() == pytest.approx(most)
+
+
 def test_there_must_be_a_length():
     with refusal(ValueError, "lengths is empty; there is nothing to draw"):
         draw_lengths([])
@@ -905,6 +1063,41 @@ def test_the_png_of_a_report():
     assert image.startswith(b"\x89PNG")
     assert len(image) <= 60_000
     assert plt.get_fignums() == before
+
+
+# What a reader may have set for pictures: white on black, in another format.
+DARK = [
+    "dark_background",
+    {"savefig.format": "svg", "savefig.dpi": 40, "figure.dpi": 40},
+    {"savefig.facecolor": "black"},
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "draw"),
+    [
+        (lambda: layouts_png(DOCS), lambda: draw_layouts(DOCS)),
+        (choices_png, draw_choices),
+        (
+            lambda: report_png(CURVES, [1, 2, 7], [10, 8, 2]),
+            lambda: draw_report(CURVES, [1, 2, 7], [10, 8, 2]),
+        ),
+    ],
+    ids=["layouts", "choices", "report"],
+)
+def test_a_png_shows_what_is_drawn(make, draw):
+    """In 150 dots an inch and few colours, whatever the style."""
+    with plt.style.context(DARK), Image.open(io.BytesIO(make())) as image:
+        assert image.format == "PNG"
+        assert image.mode == "P"
+        small = image.convert("RGB")
+    file = io.BytesIO()
+    draw().savefig(file, dpi=150)
+    with Image.open(file) as image:
+        drawn = image.convert("RGB")
+    assert small.size == drawn.size
+    differences = ImageChops.difference(small, drawn)
+    assert max(high for _, high in differences.getextrema()) <= 64
 
 
 @pytest.mark.parametrize(
@@ -1004,6 +1197,20 @@ def test_a_plan_that_was_chosen_can_be_drawn():
 def test_a_plan_that_does_not_fit_is_not_drawn(plan, sizes, error, text):
     with pytest.raises(error, match=text):
         draw_plan(plan, sizes)
+
+
+def test_a_plan_of_no_sequence_is_not_drawn():
+    with refusal(ValueError, "plan has no slab; there is nothing to draw"):
+        draw_plan(Plan("torch", (), 0, 0, 0.0), [])
+
+
+def test_a_sequence_of_too_many_steps_is_named():
+    long = 10**7
+    plan = Plan("torch", (Slab(0, long, 2),), long + 1, long + 1, 0.5)
+    with refusal(
+        ValueError, f"lengths[1] is {long}; at most 1000000 steps are drawn"
+    ):
+        draw_plan(plan, [1, long])
 
 
 def drawn_for_the_book():
