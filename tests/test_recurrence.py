@@ -42,6 +42,7 @@ from packtutor import (
     plan_run,
     run_rnn,
 )
+from packtutor._kernels import Cell, can_freeze
 from packtutor.device import set_float32
 from packtutor.nn import convert
 
@@ -1708,3 +1709,17 @@ def test_a_weight_that_is_no_tensor_is_named():
     text = "^rnn.weight_hh_l0 is of type int; it must be a tensor$"
     with pytest.raises(TypeError, match=text):
         run_rnn(rnn, X)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "frozen"),
+    [(2.4e29, True), (2.5e29, False), (2.6e29, False), (1e30, False)],
+)
+def test_weights_that_reach_a_quarter_of_what_closes_a_gate(hidden, frozen):
+    """Only below that is the memory of an ended sequence sure to stay."""
+    ones, nothing = torch.ones(4, 1).double(), torch.zeros(4, 1).double()
+    weights = [ones, torch.full_like(ones, hidden)]
+    assert can_freeze(Cell("LSTM", weights, False, False)) is frozen
+    halves = [torch.full_like(ones[:, 0], hidden / 2)] * 2
+    weights = [ones, nothing, *halves]
+    assert can_freeze(Cell("LSTM", weights, True, False)) is frozen
