@@ -145,10 +145,19 @@ def test_tests_of_the_package_are_found(
         "test_near": "import helper\nimport packtutor.nn",
         "test_by_helper": "def test():\n    from far import ROOT",
         "test_examples": "import examples.task as task",
+        "test_by_package": "from tables.rows import ROWS",
+        "tables/rows": "from tables.more import MORE",
+        "tables/more": "from examples.task import load_task",
+        "test_near_package": "from cases.rows import ROWS",
+        "cases/rows": "from cases.more import MORE",
+        "cases/more": "import torch",
         "test_itself": "root = Path(__file__).resolve().parents[1]",
     }.items():
-        (tmp_path / f"{name}.py").write_text(text, "utf-8")
-    assert release.tests_of_the_package(tmp_path) == ["test_near.py"]
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+    found = release.tests_of_the_package(tmp_path)
+    assert found == ["test_near.py", "test_near_package.py"]
 
 
 def test_each_public_module_has_a_test_that_goes_along(

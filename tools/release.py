@@ -157,7 +157,8 @@ def tests_of_the_package(folder: Path) -> list[str]:
     """Return the tests that need the package, and no other file from here.
 
     A test needs more if it looks for the repository (``parents[1]``), if it
-    imports another package of the repository, or a helper that does.
+    imports another package of the repository, or a helper or a folder of
+    helpers that does.
     """
 
     def needs_more(path: Path) -> bool:
@@ -174,10 +175,13 @@ def tests_of_the_package(folder: Path) -> list[str]:
             )
             for name in names:
                 top = name.partition(".")[0]
-                helper = folder / f"{top}.py"
                 if top != "packtutor" and (ROOT / top).is_dir():
                     return True
-                if helper.is_file() and needs_more(helper):
+                helper, whole = folder / f"{top}.py", folder / top
+                helpers = [helper] if helper.is_file() else []
+                if path.parent != whole:  # its modules import each other
+                    helpers += sorted(whole.glob("*.py"))
+                if any(map(needs_more, helpers)):
                     return True
         return False
 
