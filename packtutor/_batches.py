@@ -29,7 +29,7 @@ class Doubler:
         """Start without a batch; each size is twice the one before."""
         self._cells = dict.fromkeys(sizes, 0)
         # Fewer than the largest size: too few to be cut.
-        self._rest = torch.zeros(0, dtype=torch.int64)
+        self._rest = torch.zeros(0, dtype=torch.int64, device="cpu")
 
     def add(self, lengths: Tensor) -> None:
         """Cut int64 lengths; their sum must fit an int64."""

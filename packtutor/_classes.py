@@ -29,14 +29,14 @@ class Classes(NamedTuple):
 
 def find_classes(lengths: Tensor) -> Classes:
     """Sort int64 lengths (n,), at least one, into at most 7,296 classes."""
-    codes = torch.empty(lengths.shape, dtype=torch.int16)
+    codes = torch.empty(lengths.shape, dtype=torch.int16, device="cpu")
     for part, block in zip(
         torch.split(codes, _BLOCK), torch.split(lengths, _BLOCK), strict=True
     ):
         part.copy_(_codes(block))
     most = int(codes.max())
-    counts = torch.zeros(most + 1, dtype=torch.int64)
-    tops = torch.zeros(most + 1, dtype=torch.int64)
+    counts = torch.zeros(most + 1, dtype=torch.int64, device="cpu")
+    tops = torch.zeros(most + 1, dtype=torch.int64, device="cpu")
     for part, block in zip(
         torch.split(codes, _BLOCK), torch.split(lengths, _BLOCK), strict=True
     ):
@@ -44,8 +44,8 @@ def find_classes(lengths: Tensor) -> Classes:
         counts += places.bincount(minlength=most + 1)
         tops.scatter_reduce_(0, places, block, "amax")
     used = counts.nonzero()[:, 0].flip(0)
-    ranks = torch.zeros(most + 1, dtype=torch.int16)
-    ranks[used] = torch.arange(used.numel(), dtype=torch.int16)
+    ranks = torch.zeros(most + 1, dtype=torch.int16, device="cpu")
+    ranks[used] = torch.arange(used.numel(), dtype=torch.int16, device="cpu")
     for part in torch.split(codes, _BLOCK):
         part.copy_(ranks[part.long()])
     return Classes(codes, tops[used].tolist(), counts[used].cumsum(0).tolist())

@@ -34,7 +34,7 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
     Args:
         samples: At least one tensor, or pair of a tensor and a label. A label
             is a tensor, or what ``torch.utils.data.default_collate`` takes:
-            numbers become a tensor, of int64 or float64.
+            numbers become a tensor beside the sequences, of int64 or float64.
 
     Shapes:
         samples[i]: ``(L_i, *)``, one dtype and device and the same * for all.
@@ -85,7 +85,9 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
     batch = _join([sequence for sequence, _ in samples], "sequences")
     labels = [label for _, label in samples]
     if not any(isinstance(label, Tensor) for label in labels):
-        return LabelledBatch(batch, _join_labels(labels))
+        # Numbers follow the sequences, not the default device.
+        with batch.values.device:
+            return LabelledBatch(batch, _join_labels(labels))
     for index, label in enumerate(labels):
         as_tensor(label, f"labels[{index}]", 0)
     check_alike(labels, "labels")

@@ -92,7 +92,9 @@ class Cutter:
         if generator is None:
             return self._cut([0] * octaves)
         tries = _TRIES if self.steps < _FEW_STEPS else 1
-        shifts = torch.randint(_PARTS, (tries, octaves), generator=generator)
+        shifts = torch.randint(
+            _PARTS, (tries, octaves), generator=generator, device="cpu"
+        )
         cuts = [self._cut(several) for several in shifts.tolist()]
         cells = [self._count_cells(cut) for cut in cuts]
         # In integers, so that all processes choose the same.
@@ -105,14 +107,14 @@ class Cutter:
         while self._count_steps(runs) > self.steps:
             shifts = [shift // 2 for shift in shifts]
             runs = self._chain(shifts)
-        numbers = torch.tensor(runs)
+        numbers = torch.tensor(runs, device="cpu")
         run, places = _places.rows_and_steps(
             numbers[:, 2], int(numbers[:, 2].sum())
         )
         starts = numbers[run, 0] + numbers[run, 1] * places
         # The last steps are cut anew: as few as hold enough sequences.
         begins = starts[:: self._processes]
-        missing = self.steps - torch.arange(begins.numel())
+        missing = self.steps - torch.arange(begins.numel(), device="cpu")
         left = self._filler.sequences - begins
         enough = int((left >= missing * self._processes).sum())
         kept = max(0, min(enough - 1, begins.numel() - 2))
@@ -121,7 +123,9 @@ class Cutter:
             int(begins[kept]), self._budget, wanted
         )
         repeated = wanted - len(tail)
-        ends = torch.tensor(sorted([*tail, *islice(cycle(tail), repeated)]))
+        ends = torch.tensor(
+            sorted([*tail, *islice(cycle(tail), repeated)]), device="cpu"
+        )
         head = starts[: kept * self._processes + 1]
         return Cuts(
             torch.cat([head[:-1], ends[:, 0]]),
@@ -190,9 +194,9 @@ class Cutter:
         return octaves
 
     def _count_cells(self, cuts: Cuts) -> int:
-        ends = torch.tensor(self._filler.stops)
+        ends = torch.tensor(self._filler.stops, device="cpu")
         places = torch.searchsorted(ends, cuts.starts, right=True)
-        tops = torch.tensor(self._filler.tops)[places]
+        tops = torch.tensor(self._filler.tops, device="cpu")[places]
         return add_up((cuts.stops - cuts.starts) * tops)
 
     def _has_room(self, runs: list[Run]) -> bool:

@@ -31,7 +31,9 @@ def deal(costs: Tensor) -> Tensor:
         down = costs[pairs[:, 1]].sort(dim=1, descending=True, stable=True)
         pairings.append((steps, pairs, up.indices, down.indices))
         costs = up.values + down.values
-    dealt = torch.arange(costs.shape[1]).expand(costs.shape)
+    dealt = torch.arange(costs.shape[1], device=costs.device).expand(
+        costs.shape
+    )
     for steps, pairs, up_indices, down_indices in reversed(pairings):
         both = costs.new_empty(pairs.numel(), costs.shape[1])
         both[pairs[:, 0]] = up_indices.gather(1, dealt)

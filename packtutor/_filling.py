@@ -50,7 +50,10 @@ class Filler:
             while self.stops[place] <= position:
                 place += 1
             rows = self.rows(place, budget)
-            batches = (self.stops[place] - position) // rows
+            batches, rest = divmod(self.stops[place] - position, rows)
+            if self._packed and batches and not rest:
+                # The last may have tokens left for a shorter sequence.
+                batches -= 1
             if batches:
                 yield Run(position, rows, batches)
                 position += rows * batches
@@ -93,6 +96,8 @@ class Filler:
         if not self._packed:
             stop = position + self.rows(place, budget)
             return min(stop, self.sequences)
+        # One sequence always fits, however long.
+        budget = max(budget, self.tops[place])
         for top, stop in zip(
             self.tops[place:], self.stops[place:], strict=True
         ):

@@ -166,7 +166,7 @@ def run_rectangle(
     """Call PyTorch's kernel for a batch without pads (steps, rows, E)."""
     if torch.compiler.is_compiling():
         # The compiler cannot differentiate the fused kernel.
-        sizes = torch.full((data.shape[0],), data.shape[1])
+        sizes = torch.full((data.shape[0],), data.shape[1], device="cpu")
         output, states = run_packed([cell], data.flatten(0, 1), sizes, states)
         return output.view(*data.shape[:2], -1), states
     if cell.ready is not None:

@@ -130,7 +130,7 @@ def _time_rounds(
     ``fitting`` has the seconds that one round is expected to take for each.
     """
     # What PyTorch sets up once belongs to no batch.
-    _pass(lstm, torch.tensor([2, 1]), 0, clock)
+    _pass(lstm, torch.tensor([2, 1], device="cpu"), 0, clock)
     first: list[_Pass] = []
     start, total, slowness = clock(), 0.0, 1.0
     for seconds, lengths in fitting:

@@ -91,7 +91,7 @@ def pack(batch: Batch) -> Packed:
     Empty texts are left out: a ``PackedSequence`` holds none.
     """
     kept = [row for row, length in enumerate(batch.lengths) if length]
-    tokens = torch.empty(sum(batch.lengths), dtype=torch.bool)
+    tokens = torch.empty(sum(batch.lengths), dtype=torch.bool, device="cpu")
     packed = Ragged(tokens, [batch.lengths[row] for row in kept]).to_packed()
     places: Any = packed.sorted_indices
     sizes: list[int] = packed.batch_sizes.tolist()

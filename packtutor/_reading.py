@@ -140,7 +140,7 @@ def _count_words(blocks: Iterator[bytes]) -> Iterator[Tensor]:
         after_space = bool(space_n[-1])
         open_line = not block.endswith(b"\n")
     if open_line:
-        yield torch.tensor([words])
+        yield torch.tensor([words], device="cpu")
 
 
 def _mark_space(block: bytes, bytes_n: Tensor) -> Tensor:

@@ -49,7 +49,10 @@ class Sampler:
     def _draw(self, batches: Tensor) -> None:
         batches = batches[batches.any(1)]
         lots = torch.rand(
-            len(batches), generator=self._random, dtype=torch.float64
+            len(batches),
+            generator=self._random,
+            dtype=torch.float64,
+            device="cpu",
         )
         best = lots.topk(min(self._most, len(batches)), largest=False)
         new = zip(best.values.tolist(), batches[best.indices], strict=True)
@@ -68,5 +71,7 @@ def sorted_blocks(values: Tensor, counts: Tensor) -> Iterator[Tensor]:
     below = counts.cumsum(0)
     sequences = int(below[-1])
     for start in range(0, sequences, _BLOCK):
-        ranks = torch.arange(start, min(start + _BLOCK, sequences))
+        ranks = torch.arange(
+            start, min(start + _BLOCK, sequences), device="cpu"
+        )
         yield values[torch.searchsorted(below, ranks, right=True)]

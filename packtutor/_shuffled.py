@@ -72,7 +72,7 @@ def expected_longest(values: Tensor, counts: Tensor, size: int) -> float:
 
 def _draw_all(within: Tensor, sequences: int, size: int) -> Tensor:
     """Return P as the product of (c - j) / (n - j) over the b drawn."""
-    chances = torch.zeros(within.shape, dtype=torch.float64)
+    chances = torch.zeros(within.shape, dtype=torch.float64, device="cpu")
     left = within.double()
     product = torch.ones_like(left)
     for drawn in range(size):
@@ -90,13 +90,13 @@ def _miss_all(within: Tensor, sequences: int, size: int) -> Tensor:
     That is the chance that each longer sequence is among those not drawn. One
     running product serves every c.
     """
-    chances = torch.zeros(within.shape, dtype=torch.float64)
+    chances = torch.zeros(within.shape, dtype=torch.float64, device="cpu")
     longer = (sequences - within).flip(0)
     most = int(longer[-1]) if longer.numel() else 0
     place, start, chance = 0, 0, 1.0
     while start < most and chance > _NOTHING:
         stop = min(start + _BLOCK, most)
-        missed = torch.arange(start, stop, dtype=torch.float64)
+        missed = torch.arange(start, stop, dtype=torch.float64, device="cpu")
         product = ((sequences - size) - missed).clamp(min=0)
         product = (product / (sequences - missed)).cumprod(0) * chance
         upto = int(torch.searchsorted(longer, stop, right=True))

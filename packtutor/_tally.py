@@ -19,7 +19,7 @@ class Tally:
     def __init__(self, name: str) -> None:
         """Start with no length; errors call their source ``name``."""
         self._name = name
-        self._short = torch.zeros(_SHORT, dtype=torch.int64)
+        self._short = torch.zeros(_SHORT, dtype=torch.int64, device="cpu")
         self._long = self._short[:0], self._short[:0]
         self._new: list[Tensor] = []
 

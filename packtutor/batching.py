@@ -68,9 +68,8 @@ class BucketBatchSampler(Sampler[list[int]]):
         lengths: The length of each item of the data set, at least one.
         max_cells: The budget: what a batch may measure.
         measure: ``"padded"`` counts B times the longest of a batch,
-            ``"packed"`` the sum of its lengths, and then a batch may end
-            with the last sequence of its length, though a shorter one would
-            fit. An empty sequence counts as one of length 1.
+            ``"packed"`` the sum of its lengths. An empty sequence counts as
+            one of length 1.
         oversize: What becomes of a sequence longer than the budget:
             ``"alone"`` gives it a batch of its own, ``"error"`` refuses it.
         shuffle: Whether to shuffle. Otherwise each epoch has the same batches
@@ -311,7 +310,9 @@ class BucketBatchSampler(Sampler[list[int]]):
         if generator is None:
             order = self._lengths.argsort(descending=True, stable=True)
         else:
-            order = torch.randperm(self._lengths.numel(), generator=generator)
+            order = torch.randperm(
+                self._lengths.numel(), generator=generator, device="cpu"
+            )
             # An int32 is sorted faster than an int16.
             places = self._ranks[order].int().argsort(stable=True)
             order = order[places]
@@ -324,7 +325,9 @@ class BucketBatchSampler(Sampler[list[int]]):
             del tokens
             starts, stops = starts.gather(1, dealt), stops.gather(1, dealt)
         if generator is not None:
-            steps = torch.randperm(len(self), generator=generator)
+            steps = torch.randperm(
+                len(self), generator=generator, device="cpu"
+            )
             starts, stops = starts[steps], stops[steps]
         return order, starts, stops
 
@@ -369,7 +372,7 @@ def _hash(lengths: Tensor) -> int:
     """Return a number that changes with the lengths and with their order."""
     total = 0
     for index, block in enumerate(torch.split(lengths, _BLOCK)):
-        places = torch.arange(1, block.numel() + 1)
+        places = torch.arange(1, block.numel() + 1, device="cpu")
         # A block has at most 2**16 products below 2**47.
         part = int((block % 0x7FFFFFFF * places).sum())
         total = (total + part * (2 * index + 1)) % (1 << 61)

@@ -352,13 +352,18 @@ def _other_values(padded: Tensor, real: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     if padded.is_floating_point():
         noise = torch.randn(
-            padded.shape, generator=generator, dtype=torch.float64
+            padded.shape,
+            generator=generator,
+            dtype=torch.float64,
+            device="cpu",
         )
         return (10 * noise).to(padded)
     if not len(real):
         return padded
     # Whole tokens: each feature of an id has a table of its own.
-    chosen = torch.randint(len(real), padded.shape[:2], generator=generator)
+    chosen = torch.randint(
+        len(real), padded.shape[:2], generator=generator, device="cpu"
+    )
     return real[chosen.to(real.device)]
 
 
@@ -425,7 +430,9 @@ def _find_moved_gradient(
     every = [*base.inputs, *base.parameters.values()]
     least = max(0.01 * largest(every), 0.001 * typical_size(base.results))
     allowed = [
-        torch.tensor([10 * rounding * max(largest([grad]), least)])
+        torch.tensor(
+            [10 * rounding * max(largest([grad]), least)], device=grad.device
+        )
         for grad in own
     ]
     return find_moved(own, new, allowed)

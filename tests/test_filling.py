@@ -1,6 +1,7 @@
 """Batches filled from classes of lengths, laid out by hand."""
 
 import itertools
+import random
 
 import pytest
 import torch
@@ -69,12 +70,54 @@ def test_batches_are_filled_up(packed, position, runs):
         ([4, 3, 2], [1, 2, 6], 8, [(0, 2, 1), (2, 4, 1)]),
         # All that there is fits into one.
         ([5, 2], [1, 3], 20, [(0, 3, 1)]),
+        # A class that ends with its batch leaves room for shorter ones.
+        ([5, 4], [1, 2], 9, [(0, 2, 1)]),
+        ([3, 1], [2, 3], 7, [(0, 3, 1)]),
+        ([5, 2, 1], [1, 2, 4], 9, [(0, 4, 1)]),
+        ([3, 1], [4, 7], 7, [(0, 2, 1), (2, 3, 1), (5, 2, 1)]),
+        # One longer than the budget stays alone, the last of them too.
+        (
+            [9, 8, 1],
+            [1, 3, 5],
+            4,
+            [(0, 1, 1), (1, 1, 1), (2, 1, 1), (3, 2, 1)],
+        ),
         # Of a class in the middle, the second takes what the first left.
         ([4, 3, 1], [1, 4, 8], 9, [(0, 2, 1), (2, 5, 1), (7, 1, 1)]),
     ],
 )
 def test_a_packed_batch_takes_of_several_classes(tops, stops, budget, runs):
     assert fill(make(tops, stops, packed=True), 0, budget) == runs
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_no_batch_leaves_out_a_sequence_that_fits(packed):
+    drawn = random.Random(0)
+    for _ in range(2_000):
+        lengths = sorted(
+            (drawn.randrange(1, 9) for _ in range(drawn.randrange(1, 25))),
+            reverse=True,
+        )
+        tops = sorted(set(lengths), reverse=True)
+        stops = [sum(length >= top for length in lengths) for top in tops]
+        budget = drawn.randrange(1, 30)
+        found = [
+            rows
+            for _, rows, batches in fill(
+                make(tops, stops, packed=packed), 0, budget
+            )
+            for _ in range(batches)
+        ]
+        expected = []
+        while lengths:
+            rows = 1
+            while rows < len(lengths) and budget >= (
+                sum(lengths[: rows + 1]) if packed else lengths[0] * (rows + 1)
+            ):
+                rows += 1
+            expected.append(rows)
+            del lengths[:rows]
+        assert found == expected
 
 
 def test_a_padded_batch_may_pass_over_several_classes():
