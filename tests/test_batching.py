@@ -1019,7 +1019,7 @@ def test_samples_become_a_batch(device):
     batch, labels = labelled
     assert batch is labelled.batch
     assert batch.lengths.tolist() == [3, 1, 0]
-    assert_same(labels, torch.tensor([0, 1, 1]))
+    assert_same(labels, torch.tensor([0, 1, 1], device=device))
     assert collate(iter(docs)).lengths.tolist() == [3, 1, 0]
 
 

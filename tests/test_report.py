@@ -963,13 +963,12 @@ def test_the_three_documents():
     assert report("-", "--lengths", *SMALL, stdin=numbers) == REPORTED
 
 
-def test_a_file_of_this_name(tmp_path):
-    path = tmp_path / "a-b\x1b.txt"
+def test_a_file_of_this_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("a-b\x1b.txt")
     path.write_text("on your mark\nget set\ngo\n", "utf-8")
     title = report(path, *SMALL).partition("\n  mean")[0]
-    assert " ".join(title.split()) == (
-        f"{tmp_path / 'a-b'}\\x1b.txt: 3 sequences, 6 tokens"
-    )
+    assert title == "a-b\\x1b.txt: 3 sequences, 6 tokens"
 
 
 def test_no_line_is_wider_than_the_terminal():
