@@ -2,6 +2,7 @@
 
 import os
 
+import emulated
 import pytest
 import torch
 from hypothesis import settings
@@ -21,6 +22,28 @@ settings.register_profile(
     max_examples=40,
 )
 settings.load_profile("repeatable")
+
+
+# A device without hardware is added to PyTorch where it is asked for.
+_EMULATED = os.environ.get("PACKTUTOR_DEVICE") == emulated.NAME
+if _EMULATED:
+    emulated.install()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Run what takes a device on the emulated one, and nothing else."""
+    if not _EMULATED:
+        return
+    chosen, others = [], []
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        taken = callspec is not None and emulated.NAME in callspec.id
+        (chosen if taken else others).append(item)
+        for start, reason in emulated.LACKS.items():
+            if item.name.startswith(start):
+                item.add_marker(pytest.mark.skip(reason=reason))
+    config.hook.pytest_deselected(items=others)
+    items[:] = chosen
 
 
 def _devices():

@@ -1,4 +1,4 @@
-"""What the package makes lies where it should, whatever the default device.
+"""What the package makes lies where it should, on every device.
 
 ``torch.set_default_device`` changes where a tensor is made that no argument
 places. A program that sets it to its GPU must not move the package's own
@@ -8,17 +8,35 @@ bookkeeping there, nor split it between two devices.
 from __future__ import annotations
 
 import ast
+import copy
+import dataclasses
 import inspect
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
 import torch
 from bad_input import files, public
-from bad_input.cases import Cases
+from bad_input.cases import Call, Cases
 from bad_input.frozen import freeze
 from bad_input.table import TABLE
+from tolerances import TOLERANCE
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from packtutor import (
+    BucketBatchSampler,
+    Ragged,
+    check_model,
+    plan_run,
+    run_rnn,
+)
+from packtutor.figures import draw_layouts
+from packtutor.report import report_file, report_lengths, shuffled_padding
 
 mpl.use("agg")
 
@@ -71,19 +89,25 @@ def test_an_unplaced_tensor_is_found() -> None:
     ]
 
 
+@contextmanager
+def another_default() -> Iterator[None]:
+    torch.set_default_device("meta")
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
+
+
 @pytest.mark.parametrize("cases", TABLE, ids=[cases.name for cases in TABLE])
-def test_results_do_not_depend_on_the_default_device(
+def test_a_good_call_is_good_with_another_default(
     cases: Cases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.write(tmp_path)
     monkeypatch.chdir(tmp_path)
     function = cases.function or PUBLIC[cases.name]
     call = cases.good()
-    torch.set_default_device("meta")
-    try:
+    with another_default():
         result = call.of(function)
-    finally:
-        torch.set_default_device(None)
     try:
         if inspect.signature(cases.gives).parameters:
             assert cases.gives(result)
@@ -91,3 +115,146 @@ def test_results_do_not_depend_on_the_default_device(
             assert freeze(result) == freeze(cases.gives())
     finally:
         plt.close("all")
+
+
+LENGTHS = [5, 3, 70_000, 2, 2, 9, 1, 0, 4, 4, 7, 12, 1, 3] * 3
+
+
+def sample(**options: Any) -> object:
+    sampler = BucketBatchSampler(LENGTHS, max_cells=40, **options)
+    return list(sampler), sampler.state_dict(1)
+
+
+# What goes past the good calls: shuffled, on several processes, long.
+@pytest.mark.parametrize(
+    "call",
+    [
+        sample,
+        lambda: sample(shuffle=False, measure="packed"),
+        lambda: sample(num_replicas=2, rank=1),
+        lambda: sample(num_replicas=3, rank=0, measure="packed"),
+        lambda: sample(num_replicas=30, rank=2),
+        lambda: report_lengths(LENGTHS * 40, batch_size=4),
+        lambda: report_lengths(LENGTHS, batch_size=4, sort=True),
+        lambda: report_file(BytesIO(b"a b c\nd\n\ne f"), batch_size=2),
+        lambda: shuffled_padding(LENGTHS, 4),
+        lambda: type(draw_layouts(["on your mark", "get set", "go"])),
+    ],
+)
+def test_the_default_device_changes_no_result(call: Any) -> None:
+    expected = call()
+    with another_default():
+        found = call()
+    plt.close("all")
+    assert found == expected
+
+
+class Summed(nn.Module):
+    """Adds up each row, pads and all."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.table = nn.Embedding(9, size)
+
+    def forward(self, padded: Tensor, lengths: Tensor) -> Tensor:
+        if not padded.is_floating_point():
+            padded = self.table(padded)
+        return (padded + self.weight).sum(1)
+
+
+@pytest.mark.parametrize("ids", [False, True])
+def test_faults_of_a_model_are_found_with_another_default(ids: bool) -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(6, 3)
+    values = torch.arange(1, 7) if ids else rows
+    model, batch = Summed(3), Ragged(values, [3, 2, 1])
+    expected = check_model(model, batch)
+    assert expected
+    with another_default():
+        found = check_model(model, batch)
+    assert freeze(found) == freeze(expected)
+
+
+def test_a_compiled_run_works_with_another_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lstm = nn.LSTM(4, 8)
+    batch = Ragged(torch.randn(366, 4), [40, 30, 30, 20, 2] * 3)
+    plan = plan_run(lstm, batch.lengths, training=True)
+    assert plan.route == "slabs"
+    expected, _ = run_rnn(lstm, batch)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    with another_default():
+        found, _ = run_rnn(lstm, batch, plan=plan)
+    torch.testing.assert_close(found.values, expected.values)
+
+
+# What reads numbers, or is told on which device a tensor has to be.
+ON_THE_CPU = {
+    *("packed.check_batch_sizes", "packed.check_indices"),
+    "packed.check_inverse",
+}
+
+
+def move(value: Any, device: torch.device) -> Any:
+    """Return a value with all its tensors on the device."""
+    if isinstance(value, nn.Module):
+        return copy.deepcopy(value).to(device)
+    if isinstance(value, (Tensor, Ragged, PackedSequence)):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: move(held, device) for key, held in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(move(held, device) for held in value))
+    if type(value) in (list, tuple):
+        return type(value)(move(held, device) for held in value)
+    return value
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield the tensors of a result, and whatever else it holds."""
+    if isinstance(value, Tensor) and value.is_nested:
+        value = value.values()
+    if isinstance(value, Ragged):
+        value = value.values, value.lengths
+    if isinstance(value, (list, tuple)):
+        for held in value:
+            yield from leaves(held)
+    elif dataclasses.is_dataclass(value):
+        yield from leaves(list(vars(value).values()))
+    else:
+        yield value
+
+
+def test_a_good_call_is_good_on_each_device(
+    device: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    moved = 0
+    for cases in TABLE:
+        if cases.name in ON_THE_CPU:
+            continue
+        function = cases.function or PUBLIC[cases.name]
+        here = cases.good()
+        there = Call(*(move(held, device) for held in cases.good()))
+        moved += freeze(tuple(there)) != freeze(tuple(here))
+        print(cases.name)  # shown where it fails
+        expected, found = here.of(function), there.of(function)
+        plt.close("all")
+        for one, other in zip(leaves(expected), leaves(found), strict=True):
+            if not isinstance(one, Tensor):
+                assert type(one) is type(other), cases.name
+                continue
+            assert one.dtype == other.dtype, cases.name
+            if one.is_floating_point():
+                torch.testing.assert_close(
+                    other.detach().cpu(),
+                    one.detach(),
+                    rtol=0,
+                    atol=TOLERANCE[one.dtype],
+                )
+            else:
+                assert torch.equal(other.cpu(), one), cases.name
+    assert moved > 20 or device.type == "cpu"
