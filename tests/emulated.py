@@ -289,6 +289,8 @@ _kept = []  # PyTorch forgets a library that nobody holds
 
 def install():
     """Add the device to PyTorch, for the rest of the process."""
+    if _kept:
+        return
     set_up = getattr(backend_registration, INTERFACE)
     set_up(NAME, backend_module=_Module())
     rest, makers = (torch.library.Library(n, "IMPL") for n in ("_", "aten"))
@@ -302,21 +304,7 @@ def install():
             if "out" not in overload:
                 func = getattr(packet, overload)
                 makers.impl(func, _runner(func), "PrivateUse1")
-    autocast = torch.library.Library("_", "IMPL")
-    _kept.append(autocast)
-    autocast.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
-    for names, to in (
-        (_HALVED, lambda: torch.get_autocast_dtype(NAME)),
-        (_WIDENED, lambda: torch.float32),
-    ):
-        for name in names:
-            func = getattr(_aten, name)
-            for overload in func.overloads():
-                if "out" not in overload:
-                    run = _cast(getattr(func, overload), to)
-                    makers.impl(
-                        getattr(func, overload), run, "AutocastPrivateUse1"
-                    )
+    _teach_autocast(makers)
     # A conversion must change the tensor within as well.
     torch.__future__.set_swap_module_params_on_conversion(True)
     _device._device_constructors()  # kept for good, with PyTorch's own tensor
@@ -337,3 +325,19 @@ def install():
 
 def _runner(func):
     return lambda *args, **kwargs: _run(func, args, kwargs)
+
+
+def _teach_autocast(library):
+    rest = torch.library.Library("_", "IMPL")
+    _kept.append(rest)
+    rest.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
+    for names, to in (
+        (_HALVED, lambda: torch.get_autocast_dtype(NAME)),
+        (_WIDENED, lambda: torch.float32),
+    ):
+        for name in names:
+            packet = getattr(_aten, name)
+            for overload in packet.overloads():
+                if "out" not in overload:
+                    func = getattr(packet, overload)
+                    library.impl(func, _cast(func, to), "AutocastPrivateUse1")

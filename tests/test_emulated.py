@@ -11,7 +11,7 @@ import pytest
 import torch
 from tolerances import assert_close
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 KINDS = [torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM]
 
 
@@ -23,8 +23,8 @@ KINDS = [torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM]
 )
 def test_what_takes_a_device_passes_on_a_second_one():
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
-        cwd=TESTS,
+        [sys.executable, "-m", "pytest", "-q", "tests"],
+        cwd=ROOT,
         env={
             **{k: v for k, v in os.environ.items() if "COV" not in k},
             "PACKTUTOR_DEVICE": emulated.NAME,
