@@ -45,7 +45,9 @@ def test_what_takes_a_device_passes_on_a_second_one():
 
 @pytest.fixture
 def away(device):
-    return torch.device("meta") if device.type == "cpu" else device
+    if device.type == "cpu":
+        pytest.skip("one device alone")
+    return device
 
 
 def test_devices_do_not_mix(away):
