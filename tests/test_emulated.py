@@ -16,7 +16,7 @@ KINDS = [torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM]
 
 
 @pytest.mark.skipif(
-    not emulated.HERE, reason="this PyTorch takes no device in Python"
+    not emulated.HERE, reason="tried with PyTorch 2.13 and later"
 )
 @pytest.mark.skipif(
     "PACKTUTOR_DEVICE" in os.environ, reason="another device is asked for"
