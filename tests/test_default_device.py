@@ -35,6 +35,7 @@ from packtutor import (
     plan_run,
     run_rnn,
 )
+from packtutor._samples import Sampler, sorted_blocks
 from packtutor.figures import draw_layouts
 from packtutor.report import report_file, report_lengths, shuffled_padding
 
@@ -119,10 +120,19 @@ def test_a_good_call_is_good_with_another_default(
 
 LENGTHS = [5, 3, 70_000, 2, 2, 9, 1, 0, 4, 4, 7, 12, 1, 3] * 3
 
+NUMBERS = torch.tensor(LENGTHS)
+
 
 def sample(**options: Any) -> object:
     sampler = BucketBatchSampler(LENGTHS, max_cells=40, **options)
     return list(sampler), sampler.state_dict(1)
+
+
+def draw() -> object:
+    """Draw from the lengths as the command does with --measure."""
+    sampler = Sampler(4, 3)
+    sampler.add(NUMBERS)
+    return sampler.drawn()
 
 
 # What goes past the good calls: shuffled, on several processes, long.
@@ -138,6 +148,8 @@ def sample(**options: Any) -> object:
         lambda: report_lengths(LENGTHS, batch_size=4, sort=True),
         lambda: report_file(BytesIO(b"a b c\nd\n\ne f"), batch_size=2),
         lambda: shuffled_padding(LENGTHS, 4),
+        draw,
+        lambda: list(sorted_blocks(NUMBERS[:3].sort().values, NUMBERS[:3])),
         lambda: type(draw_layouts(["on your mark", "get set", "go"])),
     ],
 )
