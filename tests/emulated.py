@@ -41,8 +41,9 @@ _MIXING = {
     _aten._pack_padded_sequence.default,
     _aten._pack_padded_sequence_backward.default,
 }
-# On a GPU too, PyTorch makes these without a look at the device.
 _FLOATS = torch.float32, torch.bfloat16, torch.float16
+# PyTorch makes these empty and resizes them: a tensor around one would not see
+# that, so the whole operation runs on the one within.
 _MAKERS = "arange", "eye", "linspace", "randperm", "tril_indices"
 
 
