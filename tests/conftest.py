@@ -10,6 +10,9 @@ from hypothesis import settings
 from packtutor import Ragged
 from packtutor.device import set_float32
 
+# It asserts for the tests, which should show both sides of what failed.
+pytest.register_assert_rewrite("bad_input.good")
+
 # The tensors are tiny: several threads would only wait for each other.
 torch.set_num_threads(1)
 

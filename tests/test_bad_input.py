@@ -19,13 +19,13 @@ import torch
 from bad_input import files, public
 from bad_input.cases import Cases, Row
 from bad_input.frozen import freeze
+from bad_input.good import PUBLIC, call_well
 from bad_input.table import NOTHING_TO_REFUSE, TABLE
 
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
 
-PUBLIC = public.find()
 ROWS = [
     pytest.param(cases, row, id=f"{cases.name}-{row.wrong}")
     for cases in TABLE
@@ -70,19 +70,6 @@ def settings(folder: Path) -> dict[str, Any]:
         "digits": sys.get_int_max_str_digits(),
         "depth": sys.getrecursionlimit(),
     }
-
-
-def call_well(cases: Cases) -> None:
-    """Make the good call of a callable, and look at what it gives."""
-    function = cases.function or PUBLIC[cases.name]
-    result = cases.good().of(function)
-    try:
-        if inspect.signature(cases.gives).parameters:
-            assert cases.gives(result)
-        else:
-            assert freeze(result) == freeze(cases.gives())
-    finally:
-        plt.close("all")
 
 
 @pytest.mark.parametrize(("cases", "row"), ROWS)

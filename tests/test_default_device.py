@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import copy
 import dataclasses
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -20,9 +19,10 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 import torch
-from bad_input import files, public
+from bad_input import files
 from bad_input.cases import Call, Cases
 from bad_input.frozen import freeze
+from bad_input.good import PUBLIC, call_well
 from bad_input.table import TABLE
 from tolerances import TOLERANCE
 from torch import Tensor, nn
@@ -44,7 +44,6 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 
 PACKAGE = Path(__file__).parents[1] / "packtutor"
-PUBLIC = public.find()
 # What PyTorch makes on the default device if no argument places it.
 MAKERS = {
     *("arange", "as_tensor", "asarray", "empty", "eye", "full", "linspace"),
@@ -105,17 +104,7 @@ def test_a_good_call_is_good_with_another_default(
 ) -> None:
     files.write(tmp_path)
     monkeypatch.chdir(tmp_path)
-    function = cases.function or PUBLIC[cases.name]
-    call = cases.good()
-    with another_default():
-        result = call.of(function)
-    try:
-        if inspect.signature(cases.gives).parameters:
-            assert cases.gives(result)
-        else:
-            assert freeze(result) == freeze(cases.gives())
-    finally:
-        plt.close("all")
+    call_well(cases, another_default())
 
 
 LENGTHS = [5, 3, 70_000, 2, 2, 9, 1, 0, 4, 4, 7, 12, 1, 3] * 3

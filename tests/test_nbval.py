@@ -1,4 +1,4 @@
-"""Prove that nbval bites: one changed digit must make a notebook fail."""
+"""Prove that nbval bites, and that kernels side by side do not collide."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
+import zmq
 from notebooks import NOTEBOOKS, ROOT, code_cells, read, tags
 
 
@@ -34,6 +36,22 @@ def change_one_digit(notebook: Any) -> int:
     raise AssertionError("the chapter prints no digit")
 
 
+def run_nbval(book: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a book of other notebooks as ``make test`` runs this one."""
+    shutil.copy(ROOT / "book" / "conftest.py", book)
+    report = book.parent / "report.xml"
+    command = [
+        *(sys.executable, "-m", "pytest", "--nbval", str(book)),
+        *("--nbval-current-env", "-p", "no:cacheprovider"),
+        *("--nbval-sanitize-with", str(ROOT / "tools" / "nbval.cfg")),
+        *("-c", str(ROOT / "pyproject.toml"), f"--rootdir={book.parent}"),
+        *(f"--junitxml={report}", *options),
+    ]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
+
+
 def test_nbval_finds_one_changed_digit_in_each_notebook(
     tmp_path: Path,
 ) -> None:
@@ -48,24 +66,38 @@ def test_nbval_finds_one_changed_digit_in_each_notebook(
         changed[path.stem] = change_one_digit(notebook)
         nbformat.write(notebook, book / path.name)
 
-    report = tmp_path / "report.xml"
-    command = [
-        *(sys.executable, "-m", "pytest", "--nbval", str(book)),
-        *("--nbval-current-env", "-p", "no:cacheprovider"),
-        *("--nbval-sanitize-with", str(ROOT / "tools" / "nbval.cfg")),
-        *("-n", "2", "--dist", "loadfile", f"--junitxml={report}"),
-        *("-c", str(ROOT / "pyproject.toml"), f"--rootdir={tmp_path}"),
-    ]
-    run = subprocess.run(
-        command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
-    )
+    run = run_nbval(book, "-n", "2", "--dist", "loadfile")
     assert run.returncode == 1, run.stdout + run.stderr
 
     failed: dict[str, list[int]] = {stem: [] for stem in changed}
-    for case in ET.parse(report).iter("testcase"):
+    for case in ET.parse(tmp_path / "report.xml").iter("testcase"):
         if case.find("failure") is not None or case.find("error") is not None:
             (stem,) = (s for s in changed if s in str(case.attrib))
             name = re.search(r"Cell (\d+)", case.attrib["name"])
             assert name
             failed[stem].append(int(name[1]))
-    assert failed == {stem: [index] for stem, index in changed.items()}
+    expected = {stem: [index] for stem, index in changed.items()}
+    assert failed == expected, run.stdout + run.stderr
+
+
+@pytest.mark.skipif(not zmq.has("ipc"), reason="sockets are no files here")
+def test_a_kernel_is_reached_by_files(tmp_path: Path) -> None:
+    book = tmp_path / "book"
+    book.mkdir()
+    cell = nbformat.v4.new_code_cell(
+        "from ipykernel.connect import get_connection_info\n"
+        'get_connection_info(unpack=True)["transport"]',
+        execution_count=1,
+        outputs=[
+            nbformat.v4.new_output(
+                "execute_result",
+                {"text/plain": "'ipc'"},
+                execution_count=1,
+            )
+        ],
+    )
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbformat.write(notebook, book / "transport.ipynb")
+
+    run = run_nbval(book)
+    assert run.returncode == 0, run.stdout + run.stderr
