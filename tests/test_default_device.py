@@ -35,6 +35,7 @@ from packtutor import (
     plan_run,
     run_rnn,
 )
+from packtutor._measure import measure
 from packtutor._samples import Sampler, sorted_blocks
 from packtutor.figures import draw_layouts
 from packtutor.report import report_file, report_lengths, shuffled_padding
@@ -148,6 +149,13 @@ def test_the_default_device_changes_no_result(call: Any) -> None:
         found = call()
     plt.close("all")
     assert freeze(found) == freeze(expected)
+
+
+def test_batches_are_timed_with_another_default() -> None:
+    drawn = [torch.tensor([3, 0, 1])]
+    with another_default():
+        found = measure(drawn, 9, 2, 3, torch.device("cpu"))
+    assert found.batches == 1
 
 
 class Summed(nn.Module):
