@@ -44,7 +44,7 @@ SHORT = (
     "-p",
     "no:unraisableexception",
     "-p",
-    "tools.mutate.freezing",
+    "tools.mutate.forking",
 )
 # A mutant that fills a list without end fails, before it fills the machine.
 MOST_BYTES = 6 << 30
