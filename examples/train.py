@@ -29,7 +29,7 @@ from examples.task import (
     majority_accuracy,
 )
 from examples.training import Step
-from packtutor._commands import leave_output
+from packtutor._commands import leave
 from packtutor._files import check_writable, write_whole
 
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         if error.filename is None:
-            leave_output()
+            leave(sys.stdout)
         print(
             f"train.py: error: {error.filename or 'standard output'} cannot "
             f"be written: {error.strerror}",

@@ -14,8 +14,10 @@ from packtutor import __version__, tokenize
 from packtutor._checks import as_list, short
 from packtutor._commands import (
     InputError,
-    leave_output,
+    complain,
+    leave,
     load_figures,
+    standard_input,
     write_figure,
 )
 from packtutor._explain import explain_texts
@@ -48,24 +50,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         ``report --measure`` adds about half a minute at most.
     """
     given = None if argv is None else _as_arguments(argv)
-    arguments = _parser().parse_args(given)
+    try:
+        arguments = _parser().parse_args(given)
+    except SystemExit:
+        # What --help and --version print may still be on its way.
+        if _write(""):
+            return 1
+        raise
+    if sys.stdout is None:
+        complain("cannot write standard output: it is closed")
+        return 1
     try:
         lines = arguments.run(arguments)
     except KeyboardInterrupt:
         return 130
     except InputError as refusal:
-        print(f"packtutor: {refusal}", file=sys.stderr)
+        complain(str(refusal))
         return 2
+    return _write("\n".join([*lines, ""]))
+
+
+def _write(text: str) -> int:
+    """Write to standard output; return the exit status."""
     try:
-        print(*lines, sep="\n", flush=True)
+        print(text, end="", flush=True)
     except BrokenPipeError:
-        leave_output()  # the reader, head for one, has seen enough
+        leave(sys.stdout)  # the reader, head for one, has seen enough
     except OSError as error:
-        leave_output()
-        print(
-            f"packtutor: cannot write standard output: {error.strerror}",
-            file=sys.stderr,
-        )
+        leave(sys.stdout)
+        complain(f"cannot write standard output: {error.strerror}")
         return 1
     return 0
 
@@ -214,7 +227,7 @@ def _as_text(argument: str) -> str:
 def _read_lines() -> list[str]:
     """Return the lines of standard input, which must be UTF-8."""
     try:
-        data = sys.stdin.buffer.read()
+        data = standard_input().read()
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, overload
 
 import torch
@@ -10,8 +11,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import default_collate
 
-from packtutor._checks import as_list, as_tensor, check_alike
+from packtutor._checks import as_list, as_tensor, check_alike, short
 from packtutor.ragged import Ragged
+
+# A float64 holds each whole number up to it.
+_EXACT = 1 << 53
 
 
 class LabelledBatch(NamedTuple):
@@ -124,12 +128,17 @@ def _join_labels(labels: list[Any]) -> Any:
     """
     mixed = set(map(type, labels)) == {int, float}
     kind = float if mixed else type(labels[0])
-    for index, label in enumerate(labels):
-        if not mixed and type(label) is not kind:
-            raise TypeError(
-                f"labels[{index}] is of type {type(label).__name__}; "
-                f"labels[0] is of type {kind.__name__}"
-            )
+    if mixed:
+        for index, label in enumerate(labels):
+            if type(label) is int and abs(label) > _EXACT:
+                raise ValueError(
+                    f"labels[{index}] is {short(label)}; a whole number "
+                    f"beside others must be from -2**53 to 2**53"
+                )
+    else:
+        # Where labels hold themselves, PyTorch says so.
+        with suppress(RecursionError):
+            _check_kinds(labels, "")
     try:
         return default_collate(list(map(float, labels)) if mixed else labels)
     except (
@@ -143,6 +152,41 @@ def _join_labels(labels: list[Any]) -> Any:
             f"labels are of type {kind.__name__}, of which PyTorch makes no "
             f"batch: {error}"
         ) from error
+
+
+def _check_kinds(labels: list[Any], place: str) -> None:
+    """Refuse what PyTorch would cast or leave out, at every depth."""
+    first = labels[0]
+    for index, label in enumerate(labels):
+        found, wanted = _kind(label), _kind(first)
+        if found == wanted and isinstance(first, Mapping):
+            odd = sorted(label.keys() ^ first.keys(), key=repr)
+            if odd:
+                has, lacks = f"has {odd[0]!r}", f"lacks {odd[0]!r}"
+                more = odd[0] in label
+                found, wanted = (has, lacks) if more else (lacks, has)
+        elif found == wanted and isinstance(first, (tuple, list)):
+            found, wanted = (
+                f"has length {len(each)}" for each in (label, first)
+            )
+        if found != wanted:
+            raise TypeError(
+                f"labels[{index}]{place} {found}; labels[0]{place} {wanted}"
+            )
+    if isinstance(first, Mapping):
+        for key in first:
+            _check_kinds([each[key] for each in labels], f"{place}[{key!r}]")
+    elif isinstance(first, (tuple, list)):
+        for step in range(len(first)):
+            _check_kinds([each[step] for each in labels], f"{place}[{step}]")
+
+
+def _kind(label: Any) -> str:
+    """Say what labels must share to be joined as they are."""
+    kind = f"is of type {type(label).__name__}"
+    if isinstance(label, Tensor) or type(label).__module__ == "numpy":
+        return f"{kind} and dtype {label.dtype}"
+    return kind
 
 
 def _is_pair(sample: object) -> bool:

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO, TextIO
 
 from packtutor._files import write_whole
 
@@ -14,13 +15,31 @@ class InputError(Exception):
     """Something that the user can put right: one line, no traceback."""
 
 
-def leave_output() -> None:
-    """Give standard output up: what it still holds goes nowhere.
+def standard_input() -> BinaryIO:
+    """Return standard input, which is None where it was closed before."""
+    if sys.stdin is None:
+        raise InputError("cannot read standard input: it is closed")
+    return sys.stdin.buffer
+
+
+def complain(text: str) -> None:
+    """Print a line to standard error, where there is one."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"packtutor: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        leave(sys.stderr)
+
+
+def leave(stream: TextIO) -> None:
+    """Give an output up: what it still holds goes nowhere.
 
     Python flushes it again at its end; that must not fail a second time.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
@@ -42,3 +61,5 @@ def write_figure(image: bytes, name: str) -> None:
         write_whole(Path(name), image)
     except OSError as error:
         raise InputError(f"cannot write {name!r}: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"cannot write {name!r}: {error}") from None

@@ -28,6 +28,8 @@ _LEAST_FILL = 0.92
 _FEW_STEPS = 200
 _TRIES = 32
 _EXCESS = 3
+# Rows times a half of a length fit into an int64.
+_HALF = 1 << 31
 
 
 class Cuts(NamedTuple):
@@ -197,7 +199,11 @@ class Cutter:
         ends = torch.tensor(self._filler.stops, device="cpu")
         places = torch.searchsorted(ends, cuts.starts, right=True)
         tops = torch.tensor(self._filler.tops, device="cpu")[places]
-        return add_up((cuts.stops - cuts.starts) * tops)
+        rows = cuts.stops - cuts.starts
+        # In halves: the steps of a packed batch may be far more than it has
+        # tokens, and more than an int64 holds.
+        low = tops & (_HALF - 1)
+        return add_up(rows * (tops // _HALF)) * _HALF + add_up(rows * low)
 
     def _has_room(self, runs: list[Run]) -> bool:
         """Tell whether one step more leaves the batches full enough."""

@@ -71,6 +71,14 @@ class Form(NamedTuple):
                 f"PackedSequence: wrap the model, for example in "
                 f"lambda batch: model(batch)[1][0][-1]"
             )
+        as_tensor(result, "the result of fn", 0)
+        if result.is_meta:
+            raise TypeError("fn returned a tensor on meta, without values")
+        if result.is_floating_point() and result.itemsize == 1:
+            raise TypeError(
+                f"fn returned a tensor of dtype {result.dtype}, with which "
+                f"PyTorch does not compute: call .float()"
+            )
         if result.dim() < 1 or result.shape[0] != len(batch):
             raise ValueError(
                 f"fn returned a tensor of shape {tuple(result.shape)} for "

@@ -244,7 +244,7 @@ def _find_fault(block: bytes, name: str, line: int) -> ValueError:
 
 
 def _not_a_length(name: str, line: int, text: bytes) -> ValueError:
-    shown = text[:100].decode(errors="ignore").strip()
+    shown = text[:100].decode(errors="ignore").strip(" \t\r")
     return ValueError(
         f"{name}: line {line} "
         f"{f'holds {short(shown)}' if shown else 'is empty'}; with --lengths "

@@ -16,7 +16,12 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from packtutor._commands import InputError, load_figures, write_figure
+from packtutor._commands import (
+    InputError,
+    load_figures,
+    standard_input,
+    write_figure,
+)
 from packtutor._measure import ROUNDS, Measured, measure
 from packtutor._samples import Sampler, sorted_blocks
 from packtutor._summary import as_numbers, summarise
@@ -147,7 +152,7 @@ def _read_statistics(
 @contextlib.contextmanager
 def _open(name: str) -> Iterator[BinaryIO]:
     if name == "-":
-        yield sys.stdin.buffer
+        yield standard_input()
     else:
         with Path(name).open("rb") as file:
             yield file

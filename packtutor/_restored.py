@@ -16,40 +16,54 @@ from torch.nn.parameter import is_lazy
 def put_back(modules: list[nn.Module]) -> Iterator[None]:
     """Restore the buffers of these modules, and of all others that run.
 
-    A module may write into a buffer or assign a new one. The modules that are
-    known before get their own buffers back. Others that run get the contents
-    back; a buffer that did not change is not written to, as autograd would
-    take that for a change.
+    A module may write into a buffer, or assign or register another one. It
+    gets its own back, with their contents; a buffer that did not change is
+    not written to, as autograd would take that for a change.
     """
-    owners = [inner for module in modules for inner in module.modules()]
-    bound = [
-        (inner, name, buffer)
-        for inner in owners
-        for name, buffer in inner._buffers.items()  # noqa: SLF001
-    ]
-    saved: dict[Tensor, Tensor] = {}
+    bound: dict[nn.Module, dict[str, Tensor | None]] = {}
+    saved: dict[Tensor, tuple[Tensor, int]] = {}
 
     def remember(module: nn.Module, _: Any = None) -> None:
+        if module in bound:
+            return
+        bound[module] = dict(module._buffers)  # noqa: SLF001
         for buffer in module.buffers(recurse=False):
             if buffer not in saved and not is_lazy(buffer):
-                saved[buffer] = buffer.clone()
+                saved[buffer] = buffer.clone(), _version(buffer)
 
-    for inner in owners:
-        remember(inner)
+    for module in modules:
+        for inner in module.modules():
+            remember(inner)
     handle = register_module_forward_pre_hook(remember)
     try:
         with torch.random.fork_rng():
             yield
     finally:
         handle.remove()
-        for inner, name, buffer in bound:
-            inner._buffers[name] = buffer  # noqa: SLF001
+        for inner, buffers in bound.items():
+            _bind(inner, buffers)
         with torch.no_grad():
-            for buffer, copy in saved.items():
-                if not _same(buffer, copy):
+            for buffer, (copy, version) in saved.items():
+                if not _same(buffer, copy, version):
                     buffer.copy_(copy)
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
+def _bind(module: nn.Module, buffers: dict[str, Tensor | None]) -> None:
+    """Give a module these buffers, and no others."""
+    for name in module._buffers.keys() - buffers.keys():  # noqa: SLF001
+        delattr(module, name)
+    module._buffers.update(buffers)  # noqa: SLF001
+
+
+def _same(one: Tensor, other: Tensor, version: int) -> bool:
     """Tell whether nothing was written; NaN stays NaN."""
-    return bool(((one == other) | (one.isnan() & other.isnan())).all())
+    try:
+        return bool(((one == other) | (one.isnan() & other.isnan())).all())
+    except RuntimeError:
+        # Sparse, quantized and 8-bit ones, and those without values, are not
+        # compared: PyTorch counts how often it has written into a tensor.
+        return _version(one) == version
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001

@@ -85,22 +85,24 @@ def wrap(
     no room for it: ``draw_strip`` counts what it leaves out.
     """
     lines: list[list[Group]] = [[]]
+    taken = 0.0  # by the cells of the last line and the gaps behind them
     for group in groups:
         start = 0
         while start < group.size or not group.size:
-            gap = GAP * bool(lines[-1])
-            free = room + 0.01 - strip_width(lines[-1], width) - gap
+            free = room + 0.01 - taken
             fits = int(free / width) if group.size else int(free >= EMPTY)
             if len(lines) == most:
                 fits = max(1, group.size - start)
             if fits:
                 stop = min(group.size, start + fits)
                 lines[-1].append(_part(group, start, stop))
+                taken += ((stop - start) * width or EMPTY) + GAP
                 start = stop
                 if not group.size:
                     break
             else:
                 lines.append([])
+                taken = 0.0
     return lines
 
 

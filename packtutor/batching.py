@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -35,6 +35,8 @@ __all__ = ["BucketBatchSampler", "LabelledBatch", "collate"]
 _BLOCK = 1 << 16
 # A step of an epoch has a batch for each: more would not fit the memory.
 _MOST_PROCESSES = 10**6
+
+_Choice = TypeVar("_Choice", bound=str)
 
 
 class BucketBatchSampler(Sampler[list[int]]):
@@ -124,8 +126,8 @@ class BucketBatchSampler(Sampler[list[int]]):
         """Check the arguments and find the number of batches."""
         lengths = as_lengths(lengths)
         max_cells = as_count(max_cells, "max_cells", 1)
-        _check_choice(measure, "measure", "padded", "packed")
-        _check_choice(oversize, "oversize", "alone", "error")
+        measure = _as_choice(measure, "measure", "padded", "packed")
+        oversize = _as_choice(oversize, "oversize", "alone", "error")
         shuffle = as_flag(shuffle, "shuffle")
         seed = as_count(seed, "seed", 0)
         processes, self._rank = _as_place(num_replicas, rank)
@@ -341,10 +343,13 @@ class BucketBatchSampler(Sampler[list[int]]):
         return torch.Generator().manual_seed(seed)
 
 
-def _check_choice(value: object, name: str, *choices: str) -> None:
-    if not isinstance(value, str) or value not in choices:
-        wanted = " or ".join(map(repr, choices))
-        raise ValueError(f"{name} is {short(value)}; it must be {wanted}")
+def _as_choice(value: object, name: str, *choices: _Choice) -> _Choice:
+    """Return the choice itself, as a state of plain types holds it."""
+    for choice in choices:
+        if isinstance(value, str) and value == choice:
+            return choice
+    wanted = " or ".join(map(repr, choices))
+    raise ValueError(f"{name} is {short(value)}; it must be {wanted}")
 
 
 def _as_place(num_replicas: object, rank: object) -> tuple[int, int]:

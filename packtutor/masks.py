@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from packtutor._checks import (
+    INT64_MAX,
     Lengths,
     Side,
     as_count,
@@ -20,6 +21,9 @@ from packtutor._checks import (
     to_cpu,
 )
 from packtutor._sending import send
+
+# The number of a column takes as many, a cell of the mask one.
+_BYTES = 8
 
 
 def mask_from_lengths(
@@ -74,6 +78,12 @@ def mask_from_lengths(
         raise ValueError(
             f"lengths[{index}] is {longest}; "
             f"it must be at most total_length, which is {total_length}"
+        )
+    most = INT64_MAX // max(_BYTES, lengths.numel())
+    if total_length > most:
+        raise ValueError(
+            f"total_length, or the longest of lengths, is {total_length}; "
+            f"for {lengths.numel()} rows it must be at most {most}"
         )
     columns = torch.arange(total_length, device=place)
     if side == "left":

@@ -307,6 +307,17 @@ def install():
     _teach_autocast(makers)
     # A conversion must change the tensor within as well.
     torch.__future__.set_swap_module_params_on_conversion(True)
+    _load = torch.nn.Module._load_from_state_dict
+
+    def load(*arguments):
+        """Write into the weights: a recurrent network refers to its own."""
+        torch.__future__.set_swap_module_params_on_conversion(False)
+        try:
+            _load(*arguments)
+        finally:
+            torch.__future__.set_swap_module_params_on_conversion(True)
+
+    torch.nn.Module._load_from_state_dict = load
     _device._device_constructors()  # kept for good, with PyTorch's own tensor
     _tensor = torch.tensor
 

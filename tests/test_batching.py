@@ -3,10 +3,12 @@
 import copy
 import hashlib
 import io
+import json
 import pickle
 import subprocess
 import sys
 from collections import Counter
+from enum import StrEnum
 
 import numpy as np
 import pytest
@@ -1185,17 +1187,17 @@ COLLATE_ERRORS = [
     (
         lambda: collate([(X, {"class": 1}), (X, {"kind": 1})]),
         TypeError,
-        "labels are of type dict, of which PyTorch makes no batch: 'class'$",
+        r"labels\[1\] lacks 'class'; labels\[0\] has 'class'$",
     ),
     (
         lambda: collate([(X, 10**400), (X, 0.5)]),
-        TypeError,
-        "labels are of type float, of which PyTorch makes no batch: int too",
+        ValueError,
+        r"labels\[0\] is 1000.*; a whole number beside others must be from",
     ),
     (
         lambda: collate([(X, 0.5), (X, 10**400)]),
-        TypeError,
-        "labels are of type float, of which PyTorch makes no batch: int too",
+        ValueError,
+        r"labels\[1\] is 1000.*; a whole number beside others must be from",
     ),
 ]
 
@@ -1204,3 +1206,36 @@ COLLATE_ERRORS = [
 def test_collate_names_bad_arguments(call, error, text):
     with pytest.raises(error, match=f"^{text}"):
         call()
+
+
+class Measure(StrEnum):
+    """Texts that a program gives names, as any settings library does."""
+
+    PACKED = "packed"
+
+
+def test_a_state_holds_plain_texts():
+    sampler = BucketBatchSampler(
+        [3, 2, 2, 1], max_cells=4, measure=Measure.PACKED
+    )
+    plain = BucketBatchSampler([3, 2, 2, 1], max_cells=4, measure="packed")
+    state = sampler.state_dict(1)
+    assert json.loads(json.dumps(state)) == state == plain.state_dict(1)
+    assert {type(value) for value in state.values()} <= {str, int, bool}
+    plain.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        [2**60, *[5] * 40],
+        [10**14, *[1] * 100_000],
+        [10**16, *[1] * 1000],
+    ],
+)
+def test_a_packed_batch_may_have_more_steps_than_an_int64(lengths):
+    sampler = BucketBatchSampler(
+        lengths, max_cells=2 * lengths[0], measure="packed"
+    )
+    (batch,) = sampler
+    assert sorted(batch) == list(range(len(lengths)))

@@ -104,3 +104,11 @@ def test_a_packed_run_there_is_the_one_here(kind, bias, device):
         results.append([output.data, *states, *grads])
     for one, other in zip(*results, strict=True):
         assert_close(other.cpu(), one)
+
+
+def test_weights_are_loaded_there(away):
+    first, second = torch.nn.LSTM(2, 3), torch.nn.LSTM(2, 3).to(away)
+    second.load_state_dict(first.state_dict())
+    assert_close(second.weight_hh_l0.cpu(), first.weight_hh_l0)
+    x = torch.ones(4, 1, 2)
+    assert_close(second(x.to(away))[0].cpu(), first(x)[0])

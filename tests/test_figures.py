@@ -1,8 +1,10 @@
 """What the figures show, read back as texts and numbers."""
 
+import cProfile
 import importlib
 import io
 import math
+import pstats
 import re
 import sys
 
@@ -177,6 +179,17 @@ def test_data_is_broken_between_cells():
     empty = _strips.nested_groups(_pictures.read(["a b", "", "c"], empty=True))
     lines = _strips.wrap(empty, 1, 2, 9)
     assert [[g.size for g in line] for line in lines] == [[2], [0, 1]]
+
+
+def test_a_long_text_is_broken_in_time_that_grows_with_it():
+    def calls(length):
+        packed = _pictures.pack(_pictures.read([" ".join("a" * length)]))
+        groups = _strips.packed_groups(packed)
+        profile = cProfile.Profile()
+        profile.runcall(_strips.wrap, groups, 1, 5, 2)
+        return pstats.Stats(profile).total_calls
+
+    assert calls(2000) < 2.1 * calls(1000)
 
 
 def test_an_empty_text_takes_half_an_inch_of_a_line():

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 
 import pytest
 import torch
@@ -681,6 +682,63 @@ def test_buffers_come_back_however_they_were_changed():
         assert model.written.item() == before[0]
         assert model.assigned is before[1]
     pending.backward()  # nothing that it needs was written to
+
+
+class Behind:
+    """Runs a model that nobody can find before it runs."""
+
+    def __init__(self, model):
+        self.held = (model,)
+
+    def __call__(self, *batch):
+        return self.held[0](*batch)
+
+
+class Registered(Assigned):
+    """Also has another buffer once it has run."""
+
+    def forward(self, ids, mask):
+        if not hasattr(self, "later"):
+            self.register_buffer("later", torch.ones(()), persistent=False)
+        return super().forward(ids, mask)
+
+
+def test_buffers_of_a_model_that_is_found_late_come_back_too():
+    model = Registered()
+    before = dict(model.named_buffers(recurse=False))
+    values = {name: held.clone() for name, held in before.items()}
+    assert check_model(Behind(model), (IDS, MASK)) == []
+    assert model._buffers.keys() == before.keys()
+    for name, buffer in model.named_buffers(recurse=False):
+        assert buffer is before[name]
+        assert_same(buffer, values[name])
+    model.register_buffer("later", torch.ones(()))  # its name is free
+    assert "later" in model.state_dict()
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_buffers_that_cannot_be_compared_come_back(written):
+    model = nn.Module()
+    edges = torch.eye(2).to_sparse()
+    small = torch.ones(2).to(torch.float8_e5m2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is to be removed
+        counts = torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+    model.register_buffer("edges", edges)
+    model.register_buffer("small", small)
+    model.register_buffer("counts", counts)
+    model.register_buffer("nowhere", torch.ones(2, device="meta"))
+    versions = [buffer._version for buffer in model.buffers()]
+    with put_back([model]):
+        if written:
+            model.edges.mul_(3)
+            model.small.fill_(2)
+            model.counts.fill_(0)
+    assert_same(edges.to_dense(), torch.eye(2))
+    assert small.float().tolist() == [1, 1]
+    assert counts.dequantize().tolist() == [1, 1]
+    if not written:  # autograd would take that for a change
+        assert [buffer._version for buffer in model.buffers()] == versions
 
 
 def test_inputs_that_want_gradients_are_not_touched():

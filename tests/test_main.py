@@ -5,8 +5,10 @@ import errno
 import io
 import os
 import runpy
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -483,6 +485,73 @@ def test_a_disk_that_is_full_when_all_is_written(tmp_path, capsys):
     assert capsys.readouterr().err == (
         "packtutor: cannot write standard output: No space left on device\n"
     )
+
+
+CANNOT = "packtutor: cannot "
+IN = f"{CANNOT}read standard input: it is closed\n"
+OUT = f"{CANNOT}write standard output: it is closed\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("arguments", "closed", "status", "output", "error"),
+    [
+        ("explain a", ">&-", 1, "", OUT),
+        ("report FILE", ">&-", 1, "", OUT),
+        (
+            "report - --json",
+            "<&-",
+            2,
+            "",
+            IN,
+        ),
+        ("explain -", "<&-", 2, "", IN),
+        ("explain ' '", "2>&-", 2, "", ""),
+    ],
+)
+def test_a_stream_that_is_closed(arguments, closed, status, output, error):
+    file = Path(__file__).parent / "reports" / "pack.txt"
+    command = arguments.replace("FILE", shlex.quote(str(file)))
+    done = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m packtutor {command} {closed}",
+        shell=True,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    found = done.returncode, done.stdout, done.stderr
+    assert found == (status, output, error)
+
+
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="needs a device that is full"
+)
+@pytest.mark.parametrize(
+    ("arguments", "full", "status", "error"),
+    [
+        ("--help", ">", 1, f"{CANNOT}write standard output: No space left"),
+        ("--version", ">", 1, f"{CANNOT}write standard output: No space left"),
+        ("explain ' '", "2>", 2, ""),
+    ],
+)
+def test_a_stream_that_is_full(arguments, full, status, error):
+    command = f"{shlex.quote(sys.executable)} -m packtutor {arguments}"
+    done = subprocess.run(
+        f"{command} {full}/dev/full",
+        shell=True,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith(error)
+    assert done.stderr.count("\n") == bool(error)
+
+
+@pytest.mark.parametrize("name", ["a\0.png", "\ud800.png"])
+def test_a_name_that_no_file_can_have(name):
+    message = refuse("a", "--figure", name)
+    assert message.startswith(f"packtutor: cannot write {name!r}: ")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX pipe")

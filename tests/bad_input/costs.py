@@ -115,6 +115,22 @@ TABLE = [
                 "lengths[1] is 3; it must be at most total_length, which is 2",
             ),
             Row(
+                "total_length: more columns than PyTorch counts",
+                lambda: given([3, 1], 2**62),
+                ValueError,
+                "total_length, or the longest of lengths, is "
+                "4611686018427387904; for 2 rows it must be at most "
+                "1152921504606846975",
+            ),
+            Row(
+                "lengths: more cells than PyTorch counts",
+                lambda: given([2**60 - 1, *[1] * 9]),
+                ValueError,
+                "total_length, or the longest of lengths, is "
+                "1152921504606846975; for 10 rows it must be at most "
+                "922337203685477580",
+            ),
+            Row(
                 "total_length: more than any memory",
                 lambda: given([3], 10**15),
                 RuntimeError,

@@ -218,6 +218,33 @@ TABLE = [
                         ),
                     ),
                     (
+                        "gives a sparse tensor",
+                        lambda: lambda ragged: torch.eye(3).to_sparse(),
+                        TypeError,
+                        (
+                            "the result of fn has layout torch.sparse_coo; "
+                            "it must be a dense tensor"
+                        ),
+                    ),
+                    (
+                        "gives a tensor without values",
+                        lambda: lambda ragged: torch.ones(3, device="meta"),
+                        TypeError,
+                        "fn returned a tensor on meta, without values",
+                    ),
+                    (
+                        "gives floats of 8 bits",
+                        lambda: (
+                            lambda ragged: torch.ones(3).to(torch.float8_e5m2)
+                        ),
+                        TypeError,
+                        (
+                            "fn returned a tensor of dtype "
+                            "torch.float8_e5m2, with which PyTorch does not "
+                            "compute: call .float()"
+                        ),
+                    ),
+                    (
                         "gives other lengths",
                         lambda: lambda ragged: ragged.index_select([0]),
                         ValueError,
@@ -292,7 +319,7 @@ TABLE = [
                     ),
                     (
                         "a mask too narrow",
-                        lambda: (floats(2, 3), torch.ones(2, 2).bool()),
+                        lambda: (floats(2, 3, 4), torch.ones(2, 2).bool()),
                         ValueError,
                         (
                             "batch[1] has shape (2, 2); a mask of batch[0] "

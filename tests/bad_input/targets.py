@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from bad_input.cases import Cases, Row, given, pattern
@@ -112,11 +113,82 @@ TABLE = [
                     (
                         "numbers, one too large for a float",
                         (0.5, 10**400),
+                        ValueError,
+                        pattern(
+                            "labels[1] is 1000",
+                            "...; a whole number beside others must be from "
+                            "-2**53 to 2**53",
+                        ),
+                    ),
+                    (
+                        "numbers, one that float64 does not hold",
+                        (2**53 + 1, 0.5),
+                        ValueError,
+                        (
+                            "labels[0] is 9007199254740993; a whole number "
+                            "beside others must be from -2**53 to 2**53"
+                        ),
+                    ),
+                    (
+                        "arrays of two dtypes",
+                        (np.array([1, 2]), np.array([1.5, 2.5])),
                         TypeError,
                         (
-                            "labels are of type float, of which PyTorch makes "
-                            "no batch: int too large to convert to float"
+                            "labels[1] is of type ndarray and dtype float64; "
+                            "labels[0] is of type ndarray and dtype int64"
                         ),
+                    ),
+                    (
+                        "numbers of two types in dictionaries",
+                        ({"y": 16777217}, {"y": 2.5}),
+                        TypeError,
+                        (
+                            "labels[1]['y'] is of type float; labels[0]['y'] "
+                            "is of type int"
+                        ),
+                    ),
+                    (
+                        "a number after a truth value, in dictionaries",
+                        ({"y": True}, {"y": 2}),
+                        TypeError,
+                        (
+                            "labels[1]['y'] is of type int; labels[0]['y'] "
+                            "is of type bool"
+                        ),
+                    ),
+                    (
+                        "tensors of two dtypes in dictionaries",
+                        ({"y": ids(1)[0]}, {"y": floats(1)[0]}),
+                        TypeError,
+                        (
+                            "labels[1]['y'] is of type Tensor and dtype "
+                            "torch.float32; labels[0]['y'] is of type Tensor "
+                            "and dtype torch.int64"
+                        ),
+                    ),
+                    (
+                        "numbers of two types in tuples",
+                        (("a", 1), ("a", 2.5)),
+                        TypeError,
+                        (
+                            "labels[1][1] is of type float; labels[0][1] is "
+                            "of type int"
+                        ),
+                    ),
+                    (
+                        "a text and a number in lists",
+                        (["a"], [1]),
+                        TypeError,
+                        (
+                            "labels[1][0] is of type int; labels[0][0] is of "
+                            "type str"
+                        ),
+                    ),
+                    (
+                        "a key more, deep inside",
+                        ([{"y": 1}], [{"y": 2, "z": 3}]),
+                        TypeError,
+                        "labels[1][0] has 'z'; labels[0][0] lacks 'z'",
                     ),
                     (
                         "a number after a truth value",
@@ -139,22 +211,13 @@ TABLE = [
                         "lists of unequal length",
                         ([1], [1, 2]),
                         TypeError,
-                        pattern(
-                            "labels are of type list, of which PyTorch makes "
-                            "no batch: ",
-                            "equal size",
-                        ),
+                        "labels[1] has length 2; labels[0] has length 1",
                     ),
                     (
                         "dictionaries of unequal keys",
                         ({"a": 1}, {"b": 1}),
                         TypeError,
-                        pattern(
-                            "labels are of type dict, of which PyTorch makes "
-                            "no batch: ",
-                            "a",
-                            "",
-                        ),
+                        "labels[1] lacks 'a'; labels[0] has 'a'",
                     ),
                     (
                         "sets",
