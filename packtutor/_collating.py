@@ -48,8 +48,10 @@ def collate(samples: Iterable[Any]) -> Ragged | LabelledBatch:
 
     Raises:
         TypeError: If a sample is neither, if only some are pairs, if dtypes
-            or types of labels differ, or if there is no batch of such labels.
-        ValueError: If there is none, or if shapes or devices differ.
+            or types of labels differ, also within tuples and dictionaries, or
+            if there is no batch of such labels.
+        ValueError: If there is none, if shapes or devices differ, or if a
+            whole number beside others is beyond 2**53, which float64 rounds.
 
     Example:
         >>> docs = [torch.tensor([2, 3, 4]), torch.tensor([5, 6])]

@@ -243,8 +243,8 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
 
     Cost:
         About B + 9 calls, forwards and, where there is a graph, backwards.
-        The buffers of all modules that run, and the state of the random
-        generators, are put back.
+        The buffers of all modules that run, and the state of PyTorch's own
+        random generators, are put back; a lazy module stays initialised.
 
     Source:
         What packing promises: the results of each sequence alone.

@@ -48,8 +48,8 @@ def mask_from_lengths(
     Raises:
         TypeError: If a length is not an integer, or ``device`` no device or
             text.
-        ValueError: If a length is negative or above ``total_length``, or
-            ``device`` names no device.
+        ValueError: If a length is negative or above ``total_length``, if
+            PyTorch cannot count so many cells, or ``device`` names no device.
 
     Example:
         >>> mask_from_lengths([3, 1]).int()
