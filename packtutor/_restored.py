@@ -42,9 +42,11 @@ def put_back(modules: list[nn.Module]) -> Iterator[None]:
         handle.remove()
         for inner, buffers in bound.items():
             _bind(inner, buffers)
-        with torch.no_grad():
-            for buffer, (copy, version) in saved.items():
-                if not _same(buffer, copy, version):
+        for buffer, (copy, version) in saved.items():
+            if not _same(buffer, copy, version):
+                # PyTorch lets one made in inference mode be written there.
+                inference = torch.inference_mode(buffer.is_inference())
+                with inference, torch.no_grad():
                     buffer.copy_(copy)
 
 

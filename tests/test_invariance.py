@@ -741,6 +741,15 @@ def test_buffers_that_cannot_be_compared_come_back(written):
         assert [buffer._version for buffer in model.buffers()] == versions
 
 
+def test_a_buffer_made_in_inference_mode_comes_back():
+    model = nn.Module()
+    with torch.inference_mode():
+        model.register_buffer("seen", torch.ones(2))
+    with put_back([model]), torch.inference_mode():
+        model.seen.add_(1)
+    assert model.seen.tolist() == [1, 1]
+
+
 def test_inputs_that_want_gradients_are_not_touched():
     x = features().requires_grad_()
     check_model(select_after_the_network(), (x, LENGTHS))

@@ -185,6 +185,12 @@ TABLE = [
                         ),
                     ),
                     (
+                        "keys more, of two types",
+                        ({"y": 1}, {"y": 2, "z": 3, 2: 1}),
+                        TypeError,
+                        "labels[1] has 'z'; labels[0] lacks 'z'",
+                    ),
+                    (
                         "a key more, deep inside",
                         ([{"y": 1}], [{"y": 2, "z": 3}]),
                         TypeError,
