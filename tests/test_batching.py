@@ -1208,6 +1208,11 @@ def test_collate_names_bad_arguments(call, error, text):
         call()
 
 
+def test_the_largest_number_that_a_float_holds_is_a_label():
+    labels = collate([(X, 2**53), (X, 0.5)]).labels
+    assert labels.tolist() == [2**53, 0.5]
+
+
 class Measure(StrEnum):
     """Texts that a program gives names, as any settings library does."""
 
