@@ -1208,6 +1208,12 @@ def test_collate_names_bad_arguments(call, error, text):
         call()
 
 
+def test_labels_in_tuples_and_dictionaries_are_joined():
+    labels = collate([(X, {"y": (1, "a")}), (X, {"y": (2, "b")})]).labels
+    numbers, texts = labels["y"]
+    assert (numbers.tolist(), list(texts)) == ([1, 2], ["a", "b"])
+
+
 def test_the_largest_number_that_a_float_holds_is_a_label():
     labels = collate([(X, 2**53), (X, 0.5)]).labels
     assert labels.tolist() == [2**53, 0.5]

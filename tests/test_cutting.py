@@ -289,3 +289,11 @@ def test_of_many_steps_the_first_cut_is_taken(monkeypatch):
         monkeypatch.setattr(_cutting, "_FEW_STEPS", cutter.steps + few)
         found = cutter.cut(torch.Generator().manual_seed(seed))
         assert bounds(found) == bounds(expected)
+
+
+def test_cells_are_counted_beyond_an_int64():
+    top = 2**62 + 2**31 + 1
+    cutter = make([top, 1], [1, 4], top, packed=True)
+    cuts = Cuts(torch.tensor([0, 1]), torch.tensor([4, 4]), 0)
+    cells = cutter._count_cells(cuts)
+    assert (type(cells), cells) == (int, 4 * top + 3)

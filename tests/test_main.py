@@ -492,6 +492,55 @@ IN = f"{CANNOT}read standard input: it is closed\n"
 OUT = f"{CANNOT}write standard output: it is closed\n"
 
 
+def test_streams_that_are_none(monkeypatch, capsys):
+    """So Python sets them that were closed before it started."""
+    monkeypatch.setattr(sys, "stdin", None)
+    for arguments in (["explain", "-"], ["report", "-"]):
+        assert __main__.main(arguments) == 2
+        assert capsys.readouterr() == ("", IN)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        assert __main__.main(["explain", "go"]) == 1
+    assert capsys.readouterr() == ("", OUT)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert __main__.main(["explain", "-"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+class Full(io.StringIO):
+    """A stream on a disk that has no room left, with a file of its own."""
+
+    encoding = "utf-8"
+
+    def __init__(self, file):
+        super().__init__()
+        self.fileno = file.fileno
+
+    def flush(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_on_a_full_disk(argument, tmp_path, capsys):
+    with (tmp_path / "out").open("w", encoding="utf-8") as file:
+        with contextlib.redirect_stdout(Full(file)):
+            assert __main__.main([argument]) == 1
+        file.write("nowhere")
+    assert (tmp_path / "out").read_bytes() == b""
+    assert capsys.readouterr().err == (
+        f"{CANNOT}write standard output: No space left on device\n"
+    )
+
+
+def test_an_error_on_a_full_disk(tmp_path, capsys):
+    with (tmp_path / "out").open("w", encoding="utf-8") as file:
+        with contextlib.redirect_stderr(Full(file)):
+            assert __main__.main(["explain", " "]) == 2
+        file.write("nowhere")
+    assert (tmp_path / "out").read_bytes() == b""
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 @pytest.mark.parametrize(
     ("arguments", "closed", "status", "output", "error"),

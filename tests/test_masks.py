@@ -160,3 +160,8 @@ def test_lengths_come_from_a_mask(mask, error, text, device):
 def test_a_mask_is_a_bool_tensor(mask, text):
     with pytest.raises(TypeError, match=text):
         lengths_from_mask(mask)
+
+
+def test_a_mask_may_have_as_many_columns_as_pytorch_counts():
+    mask = mask_from_lengths([3, 1], 2**60 - 1, device="meta")
+    assert mask.shape == (2, 2**60 - 1)
