@@ -541,6 +541,16 @@ def test_an_error_on_a_full_disk(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+def in_a_shell(arguments):
+    return subprocess.run(
+        f"{shlex.quote(sys.executable)} -m packtutor {arguments}",
+        shell=True,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 @pytest.mark.parametrize(
     ("arguments", "closed", "status", "output", "error"),
@@ -561,13 +571,7 @@ def test_an_error_on_a_full_disk(tmp_path, capsys):
 def test_a_stream_that_is_closed(arguments, closed, status, output, error):
     file = Path(__file__).parent / "reports" / "pack.txt"
     command = arguments.replace("FILE", shlex.quote(str(file)))
-    done = subprocess.run(
-        f"{shlex.quote(sys.executable)} -m packtutor {command} {closed}",
-        shell=True,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = in_a_shell(f"{command} {closed}")
     found = done.returncode, done.stdout, done.stderr
     assert found == (status, output, error)
 
@@ -584,14 +588,7 @@ def test_a_stream_that_is_closed(arguments, closed, status, output, error):
     ],
 )
 def test_a_stream_that_is_full(arguments, full, status, error):
-    command = f"{shlex.quote(sys.executable)} -m packtutor {arguments}"
-    done = subprocess.run(
-        f"{command} {full}/dev/full",
-        shell=True,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = in_a_shell(f"{arguments} {full}/dev/full")
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr.startswith(error)
     assert done.stderr.count("\n") == bool(error)
