@@ -35,7 +35,8 @@ class Plan(NamedTuple):
         tokens: N, the number of tokens.
         cells: How many cells are computed, N and the pads.
         time_ms: What the run is expected to take where the constants were
-            measured. It serves to compare routes.
+            measured, forward on the mean of two processors. It serves to
+            compare routes.
 
     Example:
         >>> from packtutor import plan_run

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import numbers
 from typing import Any
 
 import torch
@@ -77,12 +79,7 @@ def as_fill(value: object, dtype: torch.dtype) -> complex:
     0.5 may not become the integer 0.
     """
     if not isinstance(value, (int, float, complex)):
-        try:
-            value = as_int(value)
-        except TypeError:
-            raise TypeError(
-                f"padding_value is {short(value)}; it must be a number"
-            ) from None
+        value = _as_number(value)
     if not _can_hold(dtype, value):
         raise ValueError(
             f"padding_value is {short(value)}; a tensor of dtype {dtype} "
@@ -93,6 +90,18 @@ def as_fill(value: object, dtype: torch.dtype) -> complex:
     ):
         return float(value)  # an integer of PyTorch ends at 64 bits
     return value
+
+
+def _as_number(value: object) -> complex:
+    """Return an integer, or a float of NumPy, as one of Python."""
+    with contextlib.suppress(TypeError):
+        return as_int(value)
+    if isinstance(value, numbers.Complex):
+        if not isinstance(value, numbers.Real):
+            return complex(value)
+        if not isinstance(value, numbers.Rational):  # a fraction is rounded
+            return float(value)
+    raise TypeError(f"padding_value is {short(value)}; it must be a number")
 
 
 def _can_hold(dtype: torch.dtype, value: Any) -> bool:

@@ -194,7 +194,10 @@ def convert(module: Module) -> Module:
         ``torch.jit.script``: it cannot read this ``forward``, and in a model
         that is scripted already nothing is converted. ``torch.compile`` takes
         a converted model, with breaks in its graph. A model saved whole, not
-        as a ``state_dict``, needs ``packtutor`` to be loaded.
+        as a ``state_dict``, needs ``packtutor`` to be loaded. Code that looks
+        for the exact type ``nn.LSTM``, as dynamic quantization does, passes
+        over these: quantize first, which ``convert`` then leaves alone. For
+        forward-mode derivatives see ``run_rnn``.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(

@@ -18,6 +18,9 @@ from packtutor._checks import as_tensor
 from packtutor._sending import send
 from packtutor.ragged import Ragged
 
+# So many rows are added up one after the other.
+_BLOCK = 256
+
 
 def last(batch: Ragged, h_n: Tensor) -> Tensor:
     """Return the final state of the last layer, of both directions if two.
@@ -102,7 +105,9 @@ def mean(batch: Ragged) -> Tensor:
     Shapes:
         batch: values ``(N, *)``, any floating dtype, any device.
         returns: ``(B, *)``, dtype and device of the values; zeros for an empty
-            sequence. Types of less than 32 bits are added up in float32.
+            sequence. Types of less than 32 bits are added up in float32, and
+            long sequences block by block: one token after the other, the sum
+            of ones would stand still at 2**24.
 
     Raises:
         TypeError: If ``batch`` is no ``Ragged`` or its values are not
@@ -113,8 +118,9 @@ def mean(batch: Ragged) -> Tensor:
         tensor([3., 0., 5.])
 
     Cost:
-        O(N), one addition into the rows. On a GPU the order of the additions,
-        and with it the last bits, varies from run to run, unless
+        O(N), one addition into the rows, and for sequences of more than 256
+        tokens one more of what their blocks give. On a GPU the order of the
+        additions, and with it the last bits, varies from run to run, unless
         ``make_repeatable`` or ``torch.use_deterministic_algorithms`` forbids.
 
     Source:
@@ -125,12 +131,16 @@ def mean(batch: Ragged) -> Tensor:
     """
     values = _floating(_as_batch(batch))
     wide = values.float() if values.dtype.itemsize < 4 else values
-    shape = (len(batch), *values.shape[1:])
-    (lengths,) = send(values.device, batch.lengths)
-    rows = _rows(lengths, values.shape[0])
-    sums = wide.new_zeros(shape).index_add(0, rows, wide)
-    counts = lengths.clamp(min=1).to(wide.dtype)
-    means = sums / counts.view(-1, *[1] * (values.dim() - 1))
+    lengths, longest = batch.lengths, batch.max_length
+    while longest > _BLOCK:
+        sizes, lengths = _cut(lengths)
+        (sizes,) = send(values.device, sizes)
+        wide = _add_up(wide, sizes)
+        longest = -(-longest // _BLOCK)
+    lengths, counts = send(values.device, lengths, batch.lengths.clamp(min=1))
+    sums = _add_up(wide, lengths)
+    shape = -1, *[1] * (values.dim() - 1)
+    means = sums / counts.to(wide.dtype).view(shape)
     return means.to(values.dtype)
 
 
@@ -180,6 +190,22 @@ def max(batch: Ragged) -> Tensor:  # noqa: A001
     empty = (lengths == 0).view(-1, *[1] * (values.dim() - 1))
     found = wide.gather(0, first.masked_fill(empty, 0))
     return found.masked_fill(empty, 0).to(values.dtype)
+
+
+def _add_up(values: Tensor, lengths: Tensor) -> Tensor:
+    """Return the sum (B, *) of each run of so many rows."""
+    sums = values.new_zeros(len(lengths), *values.shape[1:])
+    return sums.index_add(0, _rows(lengths, values.shape[0]), values)
+
+
+def _cut(lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sizes of all blocks, and each sequence's number of them."""
+    counts = (lengths + (_BLOCK - 1)) // _BLOCK
+    sizes = torch.repeat_interleave(torch.full_like(lengths, _BLOCK), counts)
+    some = counts > 0
+    lasts = counts.cumsum(0)[some] - 1
+    sizes[lasts] -= (counts * _BLOCK - lengths)[some]
+    return sizes, counts
 
 
 def _first_largest(

@@ -26,6 +26,7 @@ from packtutor._layers import run_by_layers, run_in_one_call
 from packtutor._networks import (
     State,
     as_rnn,
+    casts,
     check_features,
     computing_type,
     first_weight,
@@ -64,9 +65,10 @@ def run_rnn(
     The weights are read from ``rnn`` at each call, so that training,
     ``state_dict`` and parametrisations work as ever. Dropout between layers
     draws what PyTorch's packed run draws for the same seed, of a ``Ragged``
-    what it draws for ``batch.to_packed()``. Hooks of ``rnn`` are not called:
-    the modules of ``packtutor.nn`` call theirs. The first nested output makes
-    PyTorch log a line: see ``Ragged.to_nested``.
+    what it draws for ``batch.to_packed()``. Hooks of ``rnn`` are not called,
+    nor is the ``forward`` of a subclass: the modules of ``packtutor.nn`` call
+    theirs. The first nested output makes PyTorch log a line: see
+    ``Ragged.to_nested``.
 
     Args:
         rnn: An ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM`` with any options;
@@ -278,7 +280,32 @@ def _run_nothing(
     for cell in cells:
         for weight in cell.weights:
             rows = rows + weight.sum()
+    if casts(rows.device.type):
+        like, finals = _run_one_token(rnn, cells, packing.data, starts)
+        rows = rows.to(like.dtype)
+        starts = tuple(
+            start.to(final.dtype)
+            for start, final in zip(starts, finals, strict=True)
+        )
     return rows, tuple(state.clone() for state in starts)
+
+
+@torch.no_grad()
+def _run_one_token(
+    rnn: nn.RNNBase,
+    cells: list[Cell],
+    data: Tensor,
+    starts: tuple[Tensor, ...],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run a token of zeros: autocast picks the types by the kernel."""
+    return run_in_one_call(
+        rnn,
+        # Dropout would draw from the generator.
+        [cell._replace(train=False) for cell in cells],
+        data.new_zeros(1, data.shape[1]),
+        torch.ones(1, dtype=torch.int64, device="cpu"),
+        tuple(start[:, :1] for start in starts),
+    )
 
 
 def _check_weights(rnn: nn.RNNBase, cells: list[Cell]) -> None:

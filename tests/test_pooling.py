@@ -240,6 +240,30 @@ def test_the_first_nan_has_the_gradient():
     assert values.grad.tolist() == [0, 1, 0, 1]
 
 
+def test_the_mean_of_a_long_sequence(device):
+    sizes = [70_000, 0, 255, 256, 257, 65_537]
+    values = torch.rand(sum(sizes), 3, dtype=torch.float64) + 1
+    exact = one_at_a_time(pooling.mean, Ragged(values, sizes))
+    found = pooling.mean(Ragged(values.float().to(device), sizes))
+    # One token after the other, the error was 1e-5.
+    assert relative_error(found.cpu().double(), exact) < 1e-6
+    found = pooling.mean(Ragged(values.to(device), sizes))
+    assert relative_error(found.cpu(), exact) < 1e-14
+
+
+def test_a_sum_of_ones_does_not_stand_still():
+    many = 2**24 + 2
+    assert pooling.mean(Ragged(torch.ones(many), [many])).item() == 1
+
+
+def test_the_gradient_of_the_mean_of_a_long_sequence():
+    sizes = [600, 0, 3, 70_000]
+    values = torch.zeros(sum(sizes), requires_grad=True)
+    pooling.mean(Ragged(values, sizes)).sum().backward()
+    for part, size in zip(values.grad.split(sizes), sizes, strict=True):
+        assert_same(part, torch.full((size,), 1.0).div(max(size, 1)))
+
+
 @both_pools
 def test_gradients_are_right_twice(pool):
     values = make_floats(6, 2).requires_grad_()

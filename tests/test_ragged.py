@@ -6,6 +6,8 @@ import dataclasses
 import io
 import itertools
 import pickle
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -1148,7 +1150,40 @@ def test_a_pad_is_never_changed_in_silence(dtype, value):
 
 
 @pytest.mark.parametrize(
-    "value", [None, "0", [0], torch.tensor(0.5), torch.tensor([1]), np.True_]
+    ("value", "held"),
+    [
+        (np.float16(0.5), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
+        (np.int8(-3), -3.0),
+    ],
+)
+def test_a_pad_may_be_a_number_of_numpy(value, held):
+    padded = Ragged(torch.ones(1), [1, 0]).to_padded(padding_value=value)
+    assert padded.tolist() == [[1.0], [held]]
+    # Nor is it rounded on the way to an integer.
+    with pytest.raises(ValueError, match="cannot hold it"):
+        Ragged(torch.tensor([1]), [1, 0]).to_padded(padding_value=value / 2)
+
+
+def test_a_pad_may_be_a_complex_number_of_numpy():
+    batch = Ragged(torch.ones(1, dtype=torch.complex64), [1, 0])
+    padded = batch.to_padded(padding_value=np.complex64(1 - 2j))
+    assert padded[1, 0].item() == 1 - 2j
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "0",
+        [0],
+        Fraction(1, 3),
+        Decimal("0.5"),
+        torch.tensor(0.5),
+        torch.tensor([1]),
+        np.True_,
+    ],
 )
 def test_a_pad_is_a_number(value):
     with pytest.raises(

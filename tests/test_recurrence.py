@@ -1449,6 +1449,31 @@ def test_autocast_gives_all_final_states_one_type(name, dtype):
         assert not ours[:, 1].any()
 
 
+@pytest.mark.parametrize("state", [None, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_autocast_gives_nothing_the_types_of_something(name, dtype, state):
+    rnn = make_network(name, dtype=torch.float32)
+    rnn.dropout = 0.5
+    hx = None if state is None else make_state(rnn, 2, dtype=state)
+
+    def run(sizes):
+        with torch.autocast("cpu", torch.bfloat16):
+            output, finals = run_rnn(rnn, make_batch(sizes).to(dtype), hx)
+        return [output.values, *parts_of(finals)]
+
+    expected = run([2, 0])
+    before = torch.get_rng_state()
+    found = run([0, 0])
+    assert_same(torch.get_rng_state(), before)
+    assert [part.dtype for part in found] == [part.dtype for part in expected]
+    # The second sequence is empty in both.
+    for ours, others in zip(found[1:], expected[1:], strict=True):
+        assert_same(ours[:, 1], others[:, 1])
+    found[0].sum().backward()
+    assert not any(weight.grad.any() for weight in rnn.parameters())
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_default_device_is_not_asked(name, dtype):
