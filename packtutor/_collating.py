@@ -129,7 +129,6 @@ def _join_labels(labels: list[Any]) -> Any:
     2.5 and 1 float64, and of True and 2 integers.
     """
     mixed = set(map(type, labels)) == {int, float}
-    kind = float if mixed else type(labels[0])
     if mixed:
         for index, label in enumerate(labels):
             if type(label) is int and abs(label) > _EXACT:
@@ -151,8 +150,8 @@ def _join_labels(labels: list[Any]) -> Any:
         ValueError,
     ) as error:
         raise TypeError(
-            f"labels are of type {kind.__name__}, of which PyTorch makes no "
-            f"batch: {error}"
+            f"labels are of type {type(labels[0]).__name__}, of which PyTorch "
+            f"makes no batch: {error}"
         ) from error
 
 

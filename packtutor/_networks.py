@@ -9,6 +9,11 @@ from torch import Tensor, nn
 
 State: TypeAlias = Tensor | tuple[Tensor, Tensor]
 
+# What autocast casts; the wider types it leaves as they are.
+_CAST = {torch.float16, torch.bfloat16, torch.float32}
+# What PyTorch's recurrent kernels compute with.
+_TYPES = {*_CAST, torch.float64, torch.complex64, torch.complex128}
+
 
 def as_rnn(rnn: object) -> nn.RNNBase:
     """Return ``rnn`` if it is an nn.RNN, nn.GRU or nn.LSTM."""
@@ -49,6 +54,12 @@ def check_features(
         raise TypeError(
             f"{name} has dtype {values.dtype}; an RNN reads floating-point "
             f"features: embed the ids first"
+        )
+    if weight.dtype not in _TYPES:
+        raise TypeError(
+            f"rnn has weights of dtype {weight.dtype}, with which PyTorch "
+            f"runs no network; it must be one of 16 bits or more, or complex "
+            f"of 64 or more"
         )
     if values.dim() != 2 or values.shape[1] != rnn.input_size:
         raise ValueError(
@@ -119,7 +130,9 @@ def _check_match(weight: Tensor, tensor: Tensor, name: str) -> None:
             f"{name} is on device {tensor.device}; the weights are on "
             f"{weight.device}"
         )
-    if tensor.dtype != weight.dtype and not casts(tensor.device.type):
+    kinds = {tensor.dtype, weight.dtype}
+    cast = kinds <= _CAST and casts(tensor.device.type)
+    if len(kinds) > 1 and not cast:
         raise TypeError(
             f"{name} has dtype {tensor.dtype}; the weights have {weight.dtype}"
         )

@@ -336,7 +336,8 @@ class Ragged:
         fill = as_fill(padding_value, self.values.dtype)
         steps = self.max_length
         if total_length is not None:
-            most = INT64_MAX // max(1, len(self))
+            row = self.values[:1].numel() * self.values.element_size()
+            most = INT64_MAX // max(1, len(self), len(self) * row)
             steps = as_count(total_length, "total_length", 0, most)
             if steps < self.max_length:
                 raise ValueError(

@@ -171,8 +171,8 @@ class Vocabulary:
         return self._ids.get(token, self.unk_id)
 
     def __contains__(self, token: object) -> bool:
-        """Tell whether a word has an id of its own."""
-        return token in self._ids
+        """Tell whether this is a word that has an id of its own."""
+        return isinstance(token, str) and token in self._ids
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the words in the order of their ids."""

@@ -1276,6 +1276,15 @@ def test_nothing_fills_a_type_below_a_byte(value):
         batch.to_padded(padding_value=value)
 
 
+@pytest.mark.parametrize("features", [8, 1, 0])
+def test_more_bytes_than_pytorch_counts(features):
+    batch = Ragged(torch.zeros(3, features), [2, 0, 1])
+    most = (2**63 - 1) // (3 * max(4 * features, 1))
+    text = f"total_length is {most + 1}; it must be at most {most}"
+    with pytest.raises(ValueError, match=text):
+        batch.to_padded(total_length=most + 1)
+
+
 @pytest.mark.parametrize("value", ["0", [0]])
 def test_a_wrong_pad_is_shown(value):
     with pytest.raises(TypeError) as caught:
@@ -1342,7 +1351,7 @@ def test_a_wrong_pad_is_shown(value):
             ValueError,
             (
                 "total_length is 4611686018427387904; it must be at most "
-                "4611686018427387903"
+                "1152921504606846975"
             ),
         ),
     ],

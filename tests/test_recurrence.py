@@ -1449,6 +1449,42 @@ def test_autocast_gives_all_final_states_one_type(name, dtype):
         assert not ours[:, 1].any()
 
 
+@pytest.mark.parametrize("run", [run_rnn, one_by_one])
+@pytest.mark.parametrize(
+    ("weights", "values"),
+    [
+        (torch.float64, torch.float32),
+        (torch.float32, torch.float64),
+    ],
+)
+def test_autocast_does_not_cast_wide_types(run, weights, values):
+    rnn = make_network("GRU", dtype=weights)
+    batch = make_batch([2, 1]).to(values)
+    text = f"batch.values has dtype {values}; the weights have {weights}"
+    with torch.autocast("cpu", torch.bfloat16):
+        with pytest.raises(TypeError, match=text):
+            run(rnn, batch)
+        output, _ = run(rnn, batch.to(weights))
+    if weights == torch.float64:
+        assert output.values.dtype == torch.float64
+
+
+@pytest.mark.parametrize("run", [run_rnn, one_by_one])
+@pytest.mark.parametrize("dtype", [torch.float8_e5m2, torch.complex32])
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
+def test_weights_that_pytorch_does_not_run_with(run, dtype):
+    rnn = make_network("LSTM")
+    for weight in rnn.parameters():
+        weight.data = weight.data.to(dtype)
+    batch = Ragged(torch.zeros(1, 3, dtype=dtype), [1])
+    with pytest.raises(TypeError) as caught:
+        run(rnn, batch)
+    assert str(caught.value) == (
+        f"rnn has weights of dtype {dtype}, with which PyTorch runs no "
+        f"network; it must be one of 16 bits or more, or complex of 64 or more"
+    )
+
+
 @pytest.mark.parametrize("state", [None, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)

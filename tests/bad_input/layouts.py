@@ -205,7 +205,7 @@ TABLE = [
                 "total_length: more cells than can be counted",
                 lambda: given(three(), total_length=2**62),
                 ValueError,
-                f"total_length is {2**62}; it must be at most {MOST // 3}",
+                f"total_length is {2**62}; it must be at most {MOST // 12}",
             ),
             Row(
                 "total_length: more than any memory",
