@@ -31,7 +31,7 @@ def write_whole(path: Path, content: bytes, *, alone: bool = False) -> None:
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(content)
             return
-        target = path.resolve() if path.is_symlink() else path
+        target = _follow(path)
         own = target.name if alone else f".{secrets.token_hex(8)}"
         _put_in_place(target.with_name(f"{own}.partial"), target, content)
     except OSError as error:
@@ -48,14 +48,27 @@ def check_writable(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         return
-    target = path.resolve() if path.is_symlink() else path
     try:
-        with tempfile.TemporaryFile(dir=target.parent):
+        with tempfile.TemporaryFile(dir=_follow(path).parent):
             pass
     except OSError as error:
         raise OSError(
             error.errno, error.strerror or str(error), str(path)
         ) from None
+
+
+def _follow(path: Path) -> Path:
+    """Return where a link leads, whether or not there is a file yet.
+
+    Raises:
+        OSError: If it leads round in a circle. ``resolve`` itself raises a
+            RuntimeError before Python 3.13, and nothing later.
+    """
+    if not path.is_symlink():
+        return path
+    with contextlib.suppress(FileNotFoundError):
+        path.stat()
+    return path.resolve()
 
 
 def _put_in_place(beside: Path, target: Path, content: bytes) -> None:

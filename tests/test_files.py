@@ -4,6 +4,7 @@ import errno
 import os
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,25 @@ def test_a_link_stays_a_link(tmp_path, alone):
         assert link.is_symlink()
         assert real.read_bytes() == content
     assert len(list(tmp_path.rglob("*"))) == 3
+
+
+@pytest.mark.parametrize("through", ["one", "two", "a folder"])
+def test_a_link_in_a_circle_is_refused(tmp_path, through):
+    link = tmp_path / "link"
+    leads = {"one": "link", "two": "other", "a folder": "link/file"}[through]
+    try:
+        link.symlink_to(leads)
+        (tmp_path / "other").symlink_to("link")
+    except OSError as error:
+        pytest.skip(f"no links here: {error}")
+    for write in (check_writable, partial(write_whole, content=b"new")):
+        with pytest.raises(OSError) as raised:  # noqa: PT011 (any text)
+            write(link)
+        assert raised.value.filename == str(link)
+        if os.name == "posix":
+            assert raised.value.errno == errno.ELOOP
+    assert link.is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")

@@ -408,6 +408,19 @@ def test_a_figure_that_cannot_be_written(tmp_path):
     assert list(folder.iterdir()) == []
 
 
+def test_a_figure_whose_link_leads_in_a_circle(tmp_path):
+    link = tmp_path / "loop.png"
+    try:
+        link.symlink_to(link.name)
+    except OSError as error:
+        pytest.skip(f"no links here: {error}")
+    errors = refuse(*DOCS, "--figure", str(link))
+    assert errors.startswith(f"packtutor: cannot write {str(link)!r}: ")
+    assert errors.count("\n") == 1
+    if os.name == "posix":
+        assert errors.endswith(f": {os.strerror(errno.ELOOP)}\n")
+
+
 def test_a_figure_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "packtutor.figures", raising=False)
     monkeypatch.delattr("packtutor.figures", raising=False)
