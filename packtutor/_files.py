@@ -6,7 +6,11 @@ import contextlib
 import os
 import secrets
 import tempfile
+from functools import partial
 from pathlib import Path
+
+# Windows has one bit, read-only: it keeps a file from being replaced at all.
+_HAS_MODES = os.name != "nt"
 
 
 def write_whole(path: Path, content: bytes, *, alone: bool = False) -> None:
@@ -15,7 +19,9 @@ def write_whole(path: Path, content: bytes, *, alone: bool = False) -> None:
     Whoever reads ``path`` finds the old content or the new one, also where
     two processes write it at once: the last one stands. A disk that is full,
     or an interrupt, leaves the old file and nothing beside it. What is there
-    and no regular file, such as ``/dev/stdout``, is written into.
+    and no regular file, such as ``/dev/stdout``, is written into. The new
+    file has the permissions of the old one, from before it has content; where
+    there is no old one, those that the process gives to any new file.
 
     Args:
         path: The file; where it is a link, what the link leads to.
@@ -72,8 +78,14 @@ def _follow(path: Path) -> Path:
 
 
 def _put_in_place(beside: Path, target: Path, content: bytes) -> None:
+    mode = _find_mode(target)
+    opener = partial(os.open, mode=0o666 if mode is None else mode)
     try:
-        with beside.open("wb") as file:
+        # What a killed process has left may be open to more, or to nobody.
+        beside.unlink(missing_ok=True)
+        with open(beside, "wb", opener=opener) as file:
+            if mode is not None:
+                _set_mode(file.fileno(), mode)
             file.write(content)
             file.flush()
             # Else, after a power cut, the new name may have an empty file.
@@ -84,6 +96,20 @@ def _put_in_place(beside: Path, target: Path, content: bytes) -> None:
             beside.unlink()
         raise
     _sync_folder(target.parent)
+
+
+def _find_mode(path: Path) -> int | None:
+    """Return who may do what with a file; None if it is new, or on Windows."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_mode & 0o777 if _HAS_MODES else None
+    return None
+
+
+def _set_mode(handle: int, mode: int) -> None:
+    """Give a file back what the process's umask took from its permissions."""
+    # A file system without permissions refuses; none are lost there.
+    with contextlib.suppress(OSError):
+        os.fchmod(handle, mode)
 
 
 def _sync_folder(folder: Path) -> None:

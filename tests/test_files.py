@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import tempfile
 import threading
 from functools import partial
@@ -12,6 +13,11 @@ import pytest
 from packtutor._files import check_writable, write_whole
 
 both_ways = pytest.mark.parametrize("alone", [False, True])
+modes = pytest.mark.skipif(os.name != "posix", reason="no permissions there")
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 @both_ways
@@ -117,6 +123,90 @@ def test_a_link_in_a_circle_is_refused(tmp_path, through):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@modes
+@both_ways
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755, 0o400, 0o000])
+def test_the_new_file_has_the_permissions_of_the_old_one(
+    tmp_path, alone, mode
+):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write_whole(path, b"new", alone=alone)
+    assert mode_of(path) == mode
+    path.chmod(0o600)
+    assert path.read_bytes() == b"new"
+
+
+@modes
+def test_it_has_them_before_it_has_content(tmp_path, monkeypatch):
+    path, seen = tmp_path / "file", []
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    fchmod = os.fchmod
+
+    def watch(handle, mode):
+        found = os.fstat(handle)
+        seen.append((stat.S_IMODE(found.st_mode), found.st_size))
+        fchmod(handle, mode)
+
+    monkeypatch.setattr(os, "fchmod", watch)
+    write_whole(path, b"new")
+    assert seen == [(0o600, 0)]
+
+
+@modes
+@both_ways
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_file_without_an_old_one_goes_by_the_umask(tmp_path, alone, umask):
+    before = os.umask(umask)
+    try:
+        write_whole(tmp_path / "file", b"new", alone=alone)
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / "file") == 0o666 & ~umask
+
+
+@modes
+@pytest.mark.parametrize("left", [0o000, 0o400, 0o666])
+def test_what_a_killed_process_left_hands_on_no_permissions(tmp_path, left):
+    path, half = tmp_path / "file", tmp_path / "file.partial"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    half.write_bytes(b"half")
+    # Whoever has it open, as its permissions were, reads nothing of the new.
+    with half.open("rb") as reader:
+        half.chmod(left)
+        write_whole(path, b"new", alone=True)
+        assert reader.read() == b"half"
+    assert mode_of(path) == 0o600
+
+
+@modes
+def test_a_file_system_without_permissions_is_no_failure(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "there are none here")
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o660)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert mode_of(path) & ~0o660 == 0
+
+
+def test_windows_has_none_to_keep(tmp_path, monkeypatch):
+    monkeypatch.setattr("packtutor._files._HAS_MODES", False)
+    monkeypatch.delattr(os, "fchmod", raising=False)
+    path = tmp_path / "file"
+    for content in (b"old", b"new"):
+        write_whole(path, content)
+        assert path.read_bytes() == content
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
 def test_a_pipe_is_written_into(tmp_path):
     path = tmp_path / "pipe"
@@ -170,8 +260,12 @@ def test_where_a_link_leads_is_where_it_must_be_writable(tmp_path):
 
 
 def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise OSError(errno.EINVAL, "not a folder's business")
+    really = os.open
+
+    def refuse(path, *flags, **mode):
+        if Path(path).is_dir():
+            raise OSError(errno.EINVAL, "not a folder's business")
+        return really(path, *flags, **mode)
 
     monkeypatch.setattr(os, "open", refuse)
     write_whole(tmp_path / "file", b"new")
