@@ -202,6 +202,13 @@ def test_only_a_word_has_an_id(vocabulary, token):
         vocabulary[token]
 
 
+@pytest.mark.parametrize(
+    "token", [2, None, b"go", [], ["go"], {"go"}, {"go": 7}, torch.tensor(7)]
+)
+def test_what_is_no_word_is_in_no_vocabulary(vocabulary, token):
+    assert token not in vocabulary
+
+
 def test_a_vocabulary_can_be_stored(vocabulary):
     for twin in (
         pickle.loads(pickle.dumps(vocabulary)),

@@ -54,6 +54,7 @@ NOTHING_TO_REFUSE: dict[str, str] = {
     "report.Padding": _RECORD,
     "report.Statistics": _RECORD,
     "report.Times": "a record; advice refuses one that holds no times",
+    "Vocabulary.__contains__": "what is no text is not in it",
     "Ragged.pin_memory": "no argument",
     "Ragged.reverse": "no argument",
     "Ragged.to_list": "no argument",

@@ -155,20 +155,6 @@ TABLE = [
         no_text("token", in_vocabulary(given)),
     ),
     Cases(
-        "Vocabulary.__contains__",
-        lambda: given(vocabulary(), "mark"),
-        lambda: True,
-        [
-            # As of any set or dictionary: Python's own text.
-            Row(
-                "token: a list",
-                lambda: given(vocabulary(), ["mark"]),
-                TypeError,
-                "unhashable type: 'list'",
-            )
-        ],
-    ),
-    Cases(
         "Vocabulary.encode",
         lambda: given(vocabulary(), "get <pad> mark"),
         lambda ids: ids.tolist() == [5, 1, 4],
