@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from packtutor._networks import (
     State,
@@ -79,9 +79,19 @@ def one_by_one(
         states.append(state)
 
     if not outputs:
-        size = start[0].shape[2] * (2 if rnn.bidirectional else 1)
-        outputs.append(batch.values.new_zeros(0, size))
+        outputs.append(_no_rows(rnn, batch.values, start[0].shape[2]))
     final = [torch.stack(parts, 1) for parts in zip(*states, strict=True)]
     return Ragged(torch.cat(outputs), batch.lengths), (
         (final[0], final[1]) if len(final) == 2 else final[0]
     )
+
+
+def _no_rows(rnn: nn.RNNBase, values: Tensor, size: int) -> Tensor:
+    """Return the output of no token, from which a loss finds zero gradients.
+
+    Without the sums, which add nothing, ``backward`` would find no graph.
+    """
+    rows = values.new_zeros(0, size * (2 if rnn.bidirectional else 1))
+    for source in (values, *rnn.parameters()):
+        rows = rows + source.sum()
+    return rows

@@ -17,7 +17,7 @@ from strategies import SHAPES_OF_BATCHES, WITHOUT_EMPTY, lengths
 from tolerances import assert_close, assert_same
 from torch import nn
 
-from packtutor import Ragged, one_by_one
+from packtutor import Ragged, one_by_one, run_rnn
 
 
 @pytest.mark.parametrize("with_state", [False, True])
@@ -117,6 +117,22 @@ def test_all_sequences_may_be_empty(name, device):
     assert output.lengths.tolist() == [0, 0]
     for part, start in zip(parts_of(state), parts_of(hx), strict=True):
         assert_same(part, start)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_where_all_are_empty_gradients_are_zeros(name, device):
+    rnn, batch = make_network(name, device), make_batch([0, 0], device)
+    batch.values.requires_grad_()
+    output, _ = one_by_one(rnn, batch)
+    output.values.sum().backward()
+    for source in (batch.values, *rnn.parameters()):
+        assert_same(source.grad, torch.zeros_like(source))
+    # A state reaches its final one alone, as it does in run_rnn.
+    hx = make_state(rnn, 2, device)
+    _, own = gradients(one_by_one, rnn, batch.apply(torch.clone), hx)
+    _, theirs = gradients(run_rnn, rnn, batch.apply(torch.clone), hx)
+    for one, other in zip(own, theirs, strict=True):
+        assert_same(one, other)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
