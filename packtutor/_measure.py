@@ -19,6 +19,9 @@ from packtutor.recurrence import run_rnn
 BUDGET, ROUNDS = 30.0, 10
 _LEAST = 4
 
+# The median of fewer rounds is that of what else the machine did.
+SURE = 3
+
 # One run may take so many bytes, which small machines have.
 _MEMORY = 2**30
 
@@ -31,7 +34,9 @@ class Measured(NamedTuple):
     Of ``all_batches``, some were ``drawn``, and ``batches`` of these timed in
     so many ``rounds``; the others would have taken too long. Packing was
     timed without the ``empty_sequences`` among them. The times are None where
-    no batch was timed.
+    no batch was timed. ``scatter`` is the interquartile range of the rounds'
+    times as a share of their median, of the way and the kind of run in which
+    it is greatest; None where fewer than ``SURE`` rounds say nothing of it.
     """
 
     batches: int
@@ -43,6 +48,7 @@ class Measured(NamedTuple):
     threads: int
     forward: Times | None
     training: Times | None
+    scatter: float | None
 
 
 class Way(NamedTuple):
@@ -115,6 +121,7 @@ def measure(
         threads=torch.get_num_threads(),
         forward=_middle(kept, 0),
         training=_middle(kept, 1),
+        scatter=_spread(kept),
     )
 
 
@@ -230,3 +237,21 @@ def _middle(rounds: list[list[_Pass]], kind: int) -> Times | None:
             for way in _WAYS
         )
     )
+
+
+def _spread(rounds: list[list[_Pass]]) -> float | None:
+    """Return how far the rounds differ, in the way in which they do most."""
+    if len(rounds) < SURE:
+        return None
+    return max(
+        _quartiles_apart(
+            [sum(times[way][kind] for times in batches) for batches in rounds]
+        )
+        for way in _WAYS
+        for kind in (0, 1)
+    )
+
+
+def _quartiles_apart(totals: list[float]) -> float:
+    lower, middle, upper = statistics.quantiles(totals, method="inclusive")
+    return (upper - lower) / middle

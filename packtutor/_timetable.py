@@ -8,8 +8,9 @@ from packtutor._advice import Times, show_ms
 from packtutor._measure import Measured
 from packtutor._terminal import align, count, wrap
 
-# The median of fewer rounds is that of what else the machine did.
-_SURE = 3
+# Where the quartiles of nine rounds lie a quarter of their median apart, the
+# median itself is off by some 8%: nearly as much as two ways have to differ.
+_SCATTER = 0.25
 
 _WAYS = {"padded_ms": "pad", "packed_ms": "pack", "run_rnn_ms": "run_rnn"}
 
@@ -38,8 +39,8 @@ def show_times(measured: Measured | None, width: int) -> list[str]:
         "the advice goes by it. All for one layer in one direction: in two",
         "directions a padded run of mixed lengths gives wrong outputs.",
     ]
-    if measured.rounds < _SURE:
-        said.append("So few rounds are unsure: other work disturbs them.")
+    if doubt := _doubt(measured, forward, training):
+        said.append(doubt)
     if measured.empty_sequences:
         said.append(
             f"pack runs without "
@@ -86,6 +87,24 @@ def _part(some: int, measured: Measured) -> str:
         return "the only batch" if some == 1 else f"all {some:,} batches"
     random = ", drawn at random" if measured.drawn < batches else ""
     return f"{some:,} of {batches:,} batches{random}"
+
+
+def _doubt(measured: Measured, forward: Times, training: Times) -> str:
+    """Say why these times are not to be trusted; nothing where they are."""
+    if measured.scatter is None:
+        return "So few rounds are unsure: other work disturbs them."
+    if measured.scatter > _SCATTER:
+        what = f"These times scatter by {measured.scatter:,.0%}"
+    elif any(
+        getattr(forward, field) > getattr(training, field) for field in _WAYS
+    ):
+        what = "A forward run took longer than the step that contains it"
+    else:
+        return ""
+    return (
+        f"{what}: other work disturbs them. Leave the machine alone, and run "
+        f"this again."
+    )
 
 
 def _compare(time_ms: float, times: Times) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import json
+import random
 import sys
 from collections import Counter
 from pathlib import Path
@@ -148,6 +149,7 @@ def test_medians_and_turns(monkeypatch):
         threads=torch.get_num_threads(),
         forward=found.forward,
         training=found.training,
+        scatter=found.scatter,
     )
     for times in (found.forward, found.training):
         assert times[1:] == pytest.approx((15, 12))
@@ -173,6 +175,38 @@ def test_a_median_ignores_an_outlier(monkeypatch):
     found = fake(monkeypatch, [[10]], clock)
     for times in (found.forward, found.training):
         assert times == pytest.approx((10, 20, 30))
+
+
+@pytest.mark.parametrize("way", Times._fields)
+@pytest.mark.parametrize("training", [False, True])
+def test_the_way_that_scatters_most_is_told(monkeypatch, way, training):
+    """By a forward run or a training step, over all batches of a round."""
+    # Of nine rounds with 8 to 16 ms, half lie from 10 to 14.
+    costs = [0, *random.Random(0).sample(range(8, 17), 9)]
+    clock = Clock(padded_ms=1, packed_ms=2, run_rnn_ms=3)
+    runs = itertools.count()
+
+    def instead(lstm, lengths, turn, clock):
+        times = dict.fromkeys(Times._fields, (1.0, 3.0))
+        # Between two batches a round's time may move.
+        late = next(runs) % 2
+        own = [1.0, 3.0]
+        own[training] = costs[turn] / 2 + (1 if late else -1)
+        times[way] = tuple(own)
+        return times
+
+    monkeypatch.setattr(_measure, "_pass", instead)
+    found = fake(monkeypatch, [[2], [3]], clock)
+    assert found.rounds == 9
+    assert found.scatter == pytest.approx(4 / 12)
+
+
+def test_too_few_rounds_say_nothing_of_scatter(monkeypatch):
+    for ms, rounds in ((1000, 2), (800, 3)):
+        clock = Clock(padded_ms=ms, packed_ms=ms, run_rnn_ms=ms)
+        found = fake(monkeypatch, [[1]], clock)
+        assert found.rounds == rounds
+        assert found.scatter == (None if rounds < 3 else pytest.approx(0))
 
 
 def test_fewer_rounds_where_they_take_long(monkeypatch):
@@ -241,7 +275,7 @@ def test_what_is_too_long_is_not_run(lengths, sizes, monkeypatch):
     monkeypatch.setattr(_measure, "make_ways", None)
     found = measure([torch.tensor(lengths)], 1, *sizes, CPU)
     assert (found.batches, found.rounds, found.forward) == (0, 0, None)
-    assert (found.drawn, found.training) == (1, None)
+    assert (found.drawn, found.training, found.scatter) == (1, None, None)
 
 
 def test_what_is_expected_grows_with_the_batch():
@@ -347,6 +381,7 @@ MEASURED = Measured(
     threads=2,
     forward=Times(18.25, 16.5, 9),
     training=Times(1058.5, 80, 27),
+    scatter=0.25,
 )
 SHOWN = """\
 Measured on cpu with 2 threads, in ms a batch: 8 of 300 batches, drawn at
@@ -378,8 +413,9 @@ def test_what_was_timed_is_said():
     assert "on cuda, in ms" in shown(device="cuda")
     assert "the median of 1 round," in shown(rounds=1)
     unsure = " outputs. So few rounds are unsure: other work disturbs them. "
-    for rounds in (1, 2, 3):
-        assert (unsure in shown(rounds=rounds)) == (rounds < 3)
+    for rounds in (1, 2):
+        assert unsure in shown(rounds=rounds, scatter=None)
+    assert unsure not in shown(rounds=3)
     assert "5 of 300 batches, drawn at random (3 more too long to be " in (
         shown(batches=5)
     )
@@ -398,8 +434,33 @@ def test_what_was_timed_is_said():
     assert "pad 0.500 1.00" in shown(forward=Times(0.5, 1, 2))
 
 
+def test_what_a_busy_machine_does_to_times_is_said():
+    again = ": other work disturbs them. Leave the machine alone, and run th"
+    scattered = f" outputs. These times scatter by 40%{again}is again. "
+    assert scattered in shown(scatter=0.4)
+    assert "These times scatter by 26%" in shown(scatter=0.2551)
+    longer = f"A forward run took longer than the step that contains it{again}"
+    for place in range(3):
+        forward = [1, 1, 1]
+        forward[place] = 2
+        output = shown(forward=Times(*forward), training=Times(1, 1, 1))
+        assert longer in output
+        assert scattered in shown(forward=Times(*forward), scatter=0.4)
+    # One round says nothing of what the next one would.
+    few = shown(forward=Times(2, 2, 2), training=Times(1, 1, 1), scatter=None)
+    assert "So few rounds" in few
+    assert longer not in few
+    quiet = Times(1, 1, 1)
+    assert again not in shown(forward=quiet, training=quiet)
+
+
 def test_nothing_timed_is_said():
-    nothing = {"batches": 0, "forward": None, "training": None}
+    nothing = {
+        "batches": 0,
+        "forward": None,
+        "training": None,
+        "scatter": None,
+    }
     assert shown(**nothing) == (
         "Measured: nothing. Too long to be measured: 8 of 300 batches, drawn "
         "at random."
@@ -537,6 +598,7 @@ def test_numbers_for_a_program():
     assert sentence.startswith(without["advice"].pop("sentence")[:-1])
     assert numbers == without
     kinds = [measured.pop(kind) for kind in ("forward", "training")]
+    assert measured.pop("scatter") >= 0
     assert measured == {
         "batches": 3,
         "drawn": 3,
