@@ -354,6 +354,15 @@ def test_the_book_leaves_out_what_make_makes() -> None:
         ), f"{name} is not in exclude_patterns of _config.yml"
 
 
+def test_what_the_commands_of_the_readme_leave_is_ignored() -> None:
+    ignored = read(".gitignore").splitlines()
+    readme = read("README.md")
+    names = re.findall(r"^\S+python .* --checkpoint (\S+)", readme, re.M)
+    assert names
+    for name in names:
+        assert {f"/{name}", f"/{name}.lock"} < set(ignored)
+
+
 def test_one_module_sets_how_precise_a_gpu_is() -> None:
     """But for the fixture that puts back what it found, and its tests."""
     setting = re.compile(
