@@ -104,6 +104,8 @@ def _make_parser() -> argparse.ArgumentParser:
 
     def add(name: str, text: str, **options: Any) -> None:
         default = getattr(defaults, name.replace("-", "_"))
+        if default is None:  # the text says what that means
+            default = argparse.SUPPRESS
         parser.add_argument(f"--{name}", default=default, help=text, **options)
 
     def add_number(name: str, text: str, least: int = 1) -> None:
@@ -123,14 +125,20 @@ def _make_parser() -> argparse.ArgumentParser:
     add("dtype", "of the weights", choices=("float32", "float64"))
     add_switch("amp", "compute in half precision where it is safe")
     add_switch("control", "shuffle the labels of the training")
-    add_number("limit", "train and validate on so many paragraphs")
+    add_number("limit", "use so many paragraphs; all, if left out")
     add_number("seed", "of everything random", 0)
     add_number("shards", "cut batches for so many processes; all, if left out")
     add_number("epochs", "stop after so many")
     add_number("patience", "stop after so many without a better accuracy")
     add_number("workers", "processes that make batches", 0)
-    add_number("threads", "of PyTorch, each process")
-    add("device", "cpu, cuda, cuda:1, mps...")
+    add_number(
+        "threads",
+        "of PyTorch, each process; as many as PyTorch takes, if left out",
+    )
+    add(
+        "device",
+        "cpu, cuda, cuda:1, mps...; PACKTUTOR_DEVICE or cpu, if left out",
+    )
     add("checkpoint", "file to save to", type=Path, metavar="FILE")
     add_number("checkpoint-every", "batches between checkpoints")
     add_switch("resume", "go on from the checkpoint, if there is one")

@@ -20,7 +20,7 @@ from examples.checkpoints import (
     save_checkpoint,
 )
 from examples.model import STRATEGIES, Classifier
-from examples.settings import read_settings
+from examples.settings import Settings, read_settings
 from examples.splitting import (
     find_near_copies,
     group_sources,
@@ -468,6 +468,16 @@ def test_a_wrong_argument_is_named(arguments, text, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="2"):
         read_settings(arguments.split())
     assert text in capsys.readouterr().err
+
+
+def test_help_says_what_holds_where_nothing_is_given(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        read_settings(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "None" not in text
+    assert "as many as PyTorch takes, if left out --" in text
+    assert "stop after so many (default: 10)" in text
+    assert read_settings([]) == Settings()
 
 
 @pytest.mark.parametrize(
