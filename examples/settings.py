@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from os.path import realpath
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,7 +75,8 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     saved, report = settings.checkpoint, settings.report
     if saved is not None and saved.exists() and not saved.is_file():
         parser.error(f"--checkpoint: {saved} is no regular file")
-    if saved and report and saved.resolve() == report.resolve():
+    # Path.resolve fails on a link that leads in a circle.
+    if saved and report and realpath(saved) == realpath(report):
         parser.error(f"--checkpoint and --report are both {saved}")
     if saved is not None and saved.exists() and not settings.resume:
         parser.error(
