@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,29 +20,56 @@ def put_back(modules: list[nn.Module]) -> Iterator[None]:
     gets its own back, with their contents; a buffer that did not change is
     not written to, as autograd would take that for a change.
     """
-    bound: dict[nn.Module, dict[str, Tensor | None]] = {}
-    saved: dict[Tensor, tuple[Tensor, int]] = {}
-
-    def remember(module: nn.Module, _: Any = None) -> None:
-        if module in bound:
-            return
-        bound[module] = dict(module._buffers)  # noqa: SLF001
-        for buffer in module.buffers(recurse=False):
-            if buffer not in saved and not is_lazy(buffer):
-                saved[buffer] = buffer.clone(), _version(buffer)
-
+    memory = _Memory()
     for module in modules:
-        for inner in module.modules():
-            remember(inner)
-    handle = register_module_forward_pre_hook(remember)
+        memory.remember(module)
+    handle = register_module_forward_pre_hook(memory.remember)
     try:
         with torch.random.fork_rng():
             yield
     finally:
         handle.remove()
-        for inner, buffers in bound.items():
-            _bind(inner, buffers)
-        for buffer, (copy, version) in saved.items():
+        memory.restore()
+
+
+class _Held(NamedTuple):
+    """A module and the buffers that it had."""
+
+    module: nn.Module
+    buffers: dict[str, Tensor | None]
+
+
+class _Memory:
+    """What modules held before they ran: their buffers, and what was there."""
+
+    def __init__(self) -> None:
+        # By id, as a module may say itself what equals it.
+        self.held: dict[int, _Held] = {}
+        self.saved: dict[Tensor, tuple[Tensor, int]] = {}
+
+    def remember(self, module: nn.Module, _: Any = None) -> None:
+        """Remember a module and those in it, unless it is known: a hook.
+
+        No hook is called for what a scripted module calls inside itself.
+        """
+        if id(module) in self.held:
+            return
+        for inner in module.modules():
+            if id(inner) not in self.held:
+                self._hold(inner)
+
+    def _hold(self, module: nn.Module) -> None:
+        buffers = dict(module._buffers)  # noqa: SLF001
+        self.held[id(module)] = _Held(module, buffers)
+        for buffer in module.buffers(recurse=False):
+            if buffer not in self.saved and not is_lazy(buffer):
+                self.saved[buffer] = buffer.clone(), _version(buffer)
+
+    def restore(self) -> None:
+        """Give each module its buffers, and each buffer its contents."""
+        for held in self.held.values():
+            _bind(held)
+        for buffer, (copy, version) in self.saved.items():
             if not _same(buffer, copy, version):
                 # PyTorch lets one made in inference mode be written there.
                 inference = torch.inference_mode(buffer.is_inference())
@@ -50,11 +77,18 @@ def put_back(modules: list[nn.Module]) -> Iterator[None]:
                     buffer.copy_(copy)
 
 
-def _bind(module: nn.Module, buffers: dict[str, Tensor | None]) -> None:
-    """Give a module these buffers, and no others."""
-    for name in module._buffers.keys() - buffers.keys():  # noqa: SLF001
+def _bind(held: _Held) -> None:
+    """Give a module its buffers, and no others."""
+    module = held.module
+    buffers: Any = module._buffers  # noqa: SLF001
+    if isinstance(module, torch.jit.ScriptModule):
+        # It can only set them one by one, and has no others.
+        for name, buffer in held.buffers.items():
+            buffers[name] = buffer
+        return
+    for name in buffers.keys() - held.buffers.keys():
         delattr(module, name)
-    module._buffers.update(buffers)  # noqa: SLF001
+    buffers.update(held.buffers)
 
 
 def _same(one: Tensor, other: Tensor, version: int) -> bool:

@@ -750,6 +750,70 @@ def test_a_buffer_made_in_inference_mode_comes_back():
     assert model.seen.tolist() == [1, 1]
 
 
+class Counting(nn.Module):
+    """Counts its calls in one buffer, and in another that it assigns."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(6, 3, dtype=D)
+        self.register_buffer("written", torch.zeros(()))
+        self.register_buffer("assigned", torch.zeros(()))
+
+    def forward(self, x):
+        self.written += 1
+        self.assigned = self.assigned + 1
+        return self.linear(x)
+
+
+def mean_of_the_batch(module):
+    """A model whose sequences see each other."""
+    return lambda batch: module(batch.values).mean(0).expand(len(batch), -1)
+
+
+def scripted(module):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is to be removed
+        return torch.jit.script(module)
+
+
+def traced(module):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is to be removed
+        made = torch.jit.trace(module, features()[0])
+    for buffer in made.buffers():
+        buffer.zero_()  # it has run
+    return made
+
+
+def with_a_scripted_part(module):
+    return nn.Sequential(nn.Sequential(scripted(nn.Sequential(module))))
+
+
+@pytest.mark.parametrize("hide", [nn.Sequential, Behind])
+@pytest.mark.parametrize("make", [scripted, traced, with_a_scripted_part])
+def test_scripted_and_traced_models_are_checked_as_others_are(make, hide):
+    model = make(Counting())
+    before = dict(model.named_buffers())
+    assert len(before) == 2
+    batch = batch_of("ragged")
+    assert check_model(applied(hide(model)), batch) == []
+    found = check_model(mean_of_the_batch(hide(model)), batch)
+    assert names_of(found) == ["split", "alone"]
+    for name, buffer in model.named_buffers():
+        assert buffer is before[name]
+        assert buffer.item() == 0
+
+
+def test_a_part_that_runs_before_its_model_gets_back_what_it_had_first():
+    part = Counting()
+    before = part.assigned
+    with put_back([]):
+        part(features())
+        nn.Sequential(part)(features())
+    assert part.assigned is before
+    assert [buffer.item() for buffer in part.buffers()] == [0, 0]
+
+
 def test_inputs_that_want_gradients_are_not_touched():
     x = features().requires_grad_()
     check_model(select_after_the_network(), (x, LENGTHS))
