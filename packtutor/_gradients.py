@@ -51,15 +51,19 @@ def dense(grad: Tensor) -> Tensor:
 
 
 def modules_behind(fn: Callable[..., Any]) -> list[nn.Module]:
-    """Return the modules that a function is, belongs to or closes over."""
+    """Return the modules that a function is, belongs to or closes over.
+
+    Also if it is compiled or decorated.
+    """
+    own = getattr(fn, "__wrapped__", fn)
     behind = [fn, getattr(fn, "__self__", None), getattr(fn, "func", None)]
-    for cell in getattr(fn, "__closure__", None) or ():
+    for cell in getattr(own, "__closure__", None) or ():
         try:
             behind.append(cell.cell_contents)
         except ValueError:  # a name that has no value yet
             continue
-    names = getattr(getattr(fn, "__code__", None), "co_names", ())
-    behind += [getattr(fn, "__globals__", {}).get(name) for name in names]
+    names = getattr(getattr(own, "__code__", None), "co_names", ())
+    behind += [getattr(own, "__globals__", {}).get(name) for name in names]
     return [module for module in behind if isinstance(module, nn.Module)]
 
 

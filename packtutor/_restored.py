@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
+
+from packtutor._hooks import before_each
 
 
 @contextmanager
@@ -23,12 +24,10 @@ def put_back(modules: list[nn.Module]) -> Iterator[None]:
     memory = _Memory()
     for module in modules:
         memory.remember(module)
-    handle = register_module_forward_pre_hook(memory.remember)
     try:
-        with torch.random.fork_rng():
+        with before_each(memory.remember), torch.random.fork_rng():
             yield
     finally:
-        handle.remove()
         memory.restore()
 
 
@@ -47,10 +46,10 @@ class _Memory:
         self.held: dict[int, _Held] = {}
         self.saved: dict[Tensor, tuple[Tensor, int]] = {}
 
-    def remember(self, module: nn.Module, _: Any = None) -> None:
-        """Remember a module and those in it, unless it is known: a hook.
+    def remember(self, module: nn.Module) -> None:
+        """Remember a module and those in it, unless it is known.
 
-        No hook is called for what a scripted module calls inside itself.
+        No hook tells of those that a scripted or compiled one calls.
         """
         if id(module) in self.held:
             return

@@ -245,6 +245,8 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
         About B + 9 calls, forwards and, where there is a graph, backwards.
         The buffers of all modules that run, and the state of PyTorch's own
         random generators, are put back; a lazy module stays initialised.
+        What only compiled code calls is found where it is in a module that
+        ``fn`` is, belongs to or closes over.
 
     Source:
         What packing promises: the results of each sequence alone.

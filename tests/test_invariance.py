@@ -956,6 +956,7 @@ def test_the_modules_behind_a_function_are_found():
         (functools.partial(model), model),
         (calls_its_neighbour, NEIGHBOUR),
         (inner, early),
+        (torch.no_grad()(inner), early),
     ):
         assert modules_behind(fn) == [expected]
     assert modules_behind(len) == []
