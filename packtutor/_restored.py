@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -32,10 +32,11 @@ def put_back(modules: list[nn.Module]) -> Iterator[None]:
 
 
 class _Held(NamedTuple):
-    """A module and the buffers that it had."""
+    """A module, the buffers that it had, and those that it does not save."""
 
     module: nn.Module
     buffers: dict[str, Tensor | None]
+    unsaved: set[str]
 
 
 class _Memory:
@@ -59,7 +60,8 @@ class _Memory:
 
     def _hold(self, module: nn.Module) -> None:
         buffers = dict(module._buffers)  # noqa: SLF001
-        self.held[id(module)] = _Held(module, buffers)
+        unsaved = set(module._non_persistent_buffers_set)  # noqa: SLF001
+        self.held[id(module)] = _Held(module, buffers, unsaved)
         for buffer in module.buffers(recurse=False):
             if buffer not in self.saved and not is_lazy(buffer):
                 self.saved[buffer] = buffer.clone(), _version(buffer)
@@ -85,9 +87,15 @@ def _bind(held: _Held) -> None:
         for name, buffer in held.buffers.items():
             buffers[name] = buffer
         return
-    for name in buffers.keys() - held.buffers.keys():
-        delattr(module, name)
+    for name in held.buffers.keys() - buffers.keys():
+        # It may be a parameter, a module or a plain attribute by now.
+        with suppress(AttributeError):
+            delattr(module, name)
+    buffers.clear()  # for their order, in which they are saved
     buffers.update(held.buffers)
+    unsaved = module._non_persistent_buffers_set  # noqa: SLF001
+    unsaved.clear()
+    unsaved.update(held.unsaved)
 
 
 def _same(one: Tensor, other: Tensor, version: int) -> bool:

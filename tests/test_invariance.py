@@ -804,6 +804,35 @@ def test_scripted_and_traced_models_are_checked_as_others_are(make, hide):
         assert buffer.item() == 0
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        3,
+        nn.Linear(1, 1),
+        nn.Parameter(torch.zeros(1)),
+        nn.Buffer(torch.zeros(1)),
+    ],
+    ids=["nothing", "number", "module", "parameter", "buffer"],
+)
+def test_a_buffer_comes_back_whatever_stands_in_its_place(value):
+    model = nn.Module()
+    model.register_buffer("unsaved", torch.ones(1), persistent=False)
+    model.register_buffer("first", torch.ones(1))
+    model.register_buffer("last", torch.ones(1))
+    names = dict(model.__dict__).keys()
+    before = dict(model.named_buffers())
+    with put_back([model]):
+        for name in ("unsaved", "first"):
+            delattr(model, name)
+            if value is not None:
+                setattr(model, name, value)
+    assert [*model.named_buffers()] == [*before.items()]
+    assert [*model.state_dict()] == ["first", "last"]
+    assert [*model.named_parameters()] == [*model.children()] == []
+    assert model.__dict__.keys() == names
+
+
 def test_a_part_that_runs_before_its_model_gets_back_what_it_had_first():
     part = Counting()
     before = part.assigned
