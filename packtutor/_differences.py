@@ -31,9 +31,17 @@ class Moved(NamedTuple):
     allowed: float
 
 
-def coarsest(tensors: Iterable[Tensor]) -> float:
-    """Return the rounding of the coarsest type; 0 if all hold integers."""
-    return max((_ROUNDING.get(t.dtype, 0.0) for t in tensors), default=0.0)
+def coarsest(
+    tensors: Iterable[Tensor], lowered: Iterable[torch.dtype] = ()
+) -> float:
+    """Return the rounding of the coarsest type; 0 if all hold integers.
+
+    ``lowered`` are the types in which float32 is computed too.
+    """
+    types = {tensor.dtype for tensor in tensors}
+    if torch.float32 in types:
+        types.update(lowered)
+    return max((_ROUNDING.get(dtype, 0.0) for dtype in types), default=0.0)
 
 
 def result_allowances(results: list[Tensor], rounding: float) -> list[Tensor]:

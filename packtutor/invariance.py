@@ -31,6 +31,7 @@ from packtutor._gradients import (
     modules_behind,
     name_of,
 )
+from packtutor._precision import lowered_types
 from packtutor._restored import put_back
 from packtutor.ragged import Ragged
 
@@ -212,6 +213,13 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
     halves, each sequence alone. The result of each sequence must stay what it
     was, and so must the gradients of the input and of the parameters.
 
+    What rounding explains follows from the types of the results, the input
+    and the parameters. Float32 may be computed in fewer digits, by autocast or
+    PyTorch's precision of float32 matrix products: that is noticed around the
+    call and wherever ``fn`` calls a module. It is not noticed where ``fn``
+    enters autocast and calls no module in it, nor where compiled or scripted
+    code enters it: there, rounding may be reported.
+
     Args:
         fn: The model: a function, or a module in the mode to be checked. It
             takes the batch as you give it here and returns one tensor whose
@@ -273,7 +281,7 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
     modules = modules_behind(fn)
     trial = _Trial(fn, form, sequences, padded)
     found: list[Violation] = []
-    with put_back(modules):
+    with put_back(modules), lowered_types(sequences.values.device) as lowered:
         rows = list(range(len(sequences)))
         first = trial.call(rows, trial.columns, padded)
         trial = trial._replace(form=_find_time(trial, first[0]))
@@ -287,7 +295,7 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
                     Violation(test, "result", None, math.inf, 0.0, text)
                 )
             else:
-                found += _compare(test, base, outcome, modules)
+                found += _compare(test, base, outcome, modules, lowered)
             if test == "repeat" and found:
                 break  # nothing can be told from the other tests
     return found
@@ -398,11 +406,15 @@ def _join(outcomes: Iterator[_Outcome]) -> _Outcome:
 
 
 def _compare(
-    test: str, base: _Outcome, new: _Outcome, modules: list[nn.Module]
+    test: str,
+    base: _Outcome,
+    new: _Outcome,
+    modules: list[nn.Module],
+    lowered: set[torch.dtype],
 ) -> Iterator[Violation]:
     """Yield what moved by more than rounding explains."""
     known = list(base.parameters)
-    rounding = coarsest([*base.results, *base.inputs, *known])
+    rounding = coarsest([*base.results, *base.inputs, *known], lowered)
     if not coarsest(base.results):
         rounding = 0.0  # integers are not rounded
     allowed = result_allowances(base.results, rounding)

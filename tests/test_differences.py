@@ -104,6 +104,20 @@ def test_the_coarsest_type_decides():
     assert coarsest([torch.zeros(1).long()]) == coarsest([]) == 0.0
 
 
+def test_what_float32_is_lowered_to_counts_where_there_is_float32():
+    lowered = {torch.float16, torch.bfloat16}
+    for dtype, own, allowed in (
+        (torch.float32, 1e-4, 5e-2),
+        (torch.float64, 1e-8, 1e-8),
+        (torch.int64, 0.0, 0.0),
+    ):
+        tensors = [torch.zeros(1, dtype=dtype)]
+        assert coarsest(tensors) == own
+        assert coarsest(tensors, lowered) == allowed
+    assert coarsest([torch.zeros(1)], [torch.float16]) == 1e-2
+    assert coarsest([], lowered) == 0.0
+
+
 # --- what moved -----------------------------------------------------------
 
 
