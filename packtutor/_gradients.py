@@ -45,7 +45,26 @@ def leaves(loss: Tensor) -> list[Tensor]:
     return found
 
 
-def dense(grad: Tensor) -> Tensor:
+def gradients(loss: Tensor) -> dict[Tensor, Tensor]:
+    """Return the gradient of each leaf, in graph order."""
+    found = leaves(loss)
+    try:
+        # The graph may be the caller's own in part: it is kept.
+        grads: Any = torch.autograd.grad(
+            loss, found, retain_graph=True, allow_unused=True
+        )
+    except RuntimeError as error:
+        if "donated buffer" not in str(error):
+            raise
+        # A compiled model computes in the memory of its graph, once.
+        grads = torch.autograd.grad(loss, found, allow_unused=True)
+    return {
+        leaf: torch.zeros_like(leaf) if grad is None else _dense(grad)
+        for leaf, grad in zip(found, grads, strict=True)
+    }
+
+
+def _dense(grad: Tensor) -> Tensor:
     """Return a gradient as a dense tensor; an embedding's may be sparse."""
     return grad.to_dense() if grad.is_sparse else grad
 

@@ -26,8 +26,7 @@ from packtutor._differences import (
 from packtutor._forms import Form, as_form, is_per_token
 from packtutor._gradients import (
     add_up_fixed,
-    dense,
-    leaves,
+    gradients,
     modules_behind,
     name_of,
 )
@@ -188,15 +187,7 @@ class _Trial(NamedTuple):
         parameters: dict[Tensor, Tensor] = {}
         total = add_up_fixed(results)
         if total is not None:
-            found = leaves(total)
-            # The graph may be the caller's own in part: it is kept.
-            grads: Any = torch.autograd.grad(
-                total, found, retain_graph=True, allow_unused=True
-            )
-            parameters = {
-                leaf: torch.zeros_like(leaf) if grad is None else dense(grad)
-                for leaf, grad in zip(found, grads, strict=True)
-            }
+            parameters = gradients(total)
         grad = parameters.pop(given.values, torch.zeros_like(given.values))
         return _Outcome(
             [result.detach() for result in results],

@@ -119,6 +119,16 @@ def test_buffers_of_a_compiled_model_that_is_found_late_come_back(make):
     assert [buffer.item() for buffer in part.buffers()] == [0, 0]
 
 
+def test_a_compiled_model_may_use_the_memory_of_its_graph():
+    model = torch.compile(
+        nn.Sequential(nn.Linear(6, 3, dtype=D), nn.LayerNorm(3, dtype=D)),
+        backend="aot_eager",
+    )
+    given = batch()
+    for _ in range(2):
+        assert check_model(lambda batch: batch.apply(model), given) == []
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
 def test_buffers_come_back_that_a_compiled_function_closes_over():
     part = Counting()

@@ -908,6 +908,29 @@ def test_a_model_that_fails_on_the_batch_as_it_is_raises():
         check_model(fn, (IDS, LENGTHS))
 
 
+class Refusing(torch.autograd.Function):
+    """Fail in the backward, and count how often."""
+
+    calls = 0
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        Refusing.calls += 1
+        raise RuntimeError("no gradient")
+
+
+def test_a_model_whose_backward_fails_raises():
+    Refusing.calls = 0
+    batch = batch_of("ragged")
+    with pytest.raises(RuntimeError, match="^no gradient$"):
+        check_model(applied(Refusing.apply), batch)
+    assert Refusing.calls == 1  # it is not asked again
+
+
 def test_a_malformed_packed_batch_is_refused():
     packed = PackedSequence(torch.zeros(5, 6), torch.tensor([3, 3]))
     with pytest.raises(ValueError, match="adds up to 6"):
