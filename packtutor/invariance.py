@@ -213,14 +213,17 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
 
     Args:
         fn: The model: a function, or a module in the mode to be checked. It
-            takes the batch as you give it here and returns one tensor whose
-            first axis is the batch, a ``Ragged`` or a ``PackedSequence``. A
-            tensor whose second axis is as wide as the padded batch is read as
-            one result a token; its pads are not looked at.
+            takes the batch in the form that you give it here and returns one
+            tensor whose first axis is the batch, a ``Ragged`` or a
+            ``PackedSequence``. A tensor whose second axis is as wide as the
+            padded batch is read as one result a token; its pads are not
+            looked at.
         batch: A ``Ragged``, a ``PackedSequence``, or a tuple
             ``(padded, lengths)`` or ``(padded, mask)``, which ``fn`` takes as
-            two arguments. Use lengths that differ. Pads are changed only
-            where the model is given any.
+            two arguments. Lengths reach it as a tensor of int64 on the CPU,
+            whatever you give: a list, another type, another device. Use
+            lengths that differ. Pads are changed only where the model is
+            given any.
 
     Shapes:
         padded: ``(B, T, *)``, pads on the right; floats or ids.

@@ -1068,6 +1068,21 @@ def test_what_is_changed_and_what_is_kept():
     assert_same(calls_of(padded, lengths)[4], other)
 
 
+@pytest.mark.parametrize(
+    "given", [LENGTHS.tolist(), LENGTHS.int(), LENGTHS.to(torch.uint8)]
+)
+def test_lengths_reach_a_model_as_int64_on_the_cpu(given):
+    seen = set()
+
+    def fn(padded, lengths):
+        seen.add((type(lengths), lengths.dtype, lengths.device.type))
+        real = mask_from_lengths(lengths, padded.shape[1])
+        return padded.masked_fill(~real[..., None], 0).sum(1)
+
+    assert check_model(fn, (features(), given)) == []
+    assert seen == {(torch.Tensor, torch.int64, "cpu")}
+
+
 def test_large_values_stand_in_many_pads():
     padded = torch.zeros(30, 40)
     padded[0] = 1.0
