@@ -206,8 +206,8 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
 
     What rounding explains follows from the types of the results, the input
     and the parameters. Float32 may be computed in fewer digits, by autocast or
-    PyTorch's precision of float32 matrix products: that is noticed around the
-    call and wherever ``fn`` calls a module. It is not noticed where ``fn``
+    PyTorch's precision of float32 products: that is noticed around the call
+    and wherever ``fn`` calls a module. It is not noticed where ``fn``
     enters autocast and calls no module in it, nor where compiled or scripted
     code enters it: there, rounding may be reported.
 
@@ -275,7 +275,8 @@ def check_model(fn: Callable[..., Any], batch: Any) -> list[Violation]:
     modules = modules_behind(fn)
     trial = _Trial(fn, form, sequences, padded)
     found: list[Violation] = []
-    with put_back(modules), lowered_types(sequences.values.device) as lowered:
+    place = sequences.values.device
+    with put_back(modules), lowered_types(place, modules) as lowered:
         rows = list(range(len(sequences)))
         first = trial.call(rows, trial.columns, padded)
         trial = trial._replace(form=_find_time(trial, first[0]))

@@ -1,13 +1,14 @@
 """Which types float32 is lowered to, and what check_model allows them."""
 
 import functools
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from packtutor import Ragged, check_model, mask_from_lengths
-from packtutor._precision import lowered_types
+from packtutor import Ragged, check_model, mask_from_lengths, run_rnn
+from packtutor._precision import lowered_on, lowered_types
 from packtutor.device import set_float32
 
 CPU = torch.device("cpu")
@@ -130,6 +131,46 @@ def test_each_device_has_its_own_products(multiply):
     with lowered_types(torch.device("cuda")) as found:
         network()(torch.zeros(1, 6))  # its weights are on the CPU
     assert found == {H, B}
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: nn.GRU(2, 2), "rnn"),
+        (lambda: nn.Conv1d(2, 2, 1), "conv"),
+        (lambda: nn.Linear(2, 2), None),
+    ],
+)
+def test_networks_and_convolutions_have_their_own_digits(
+    make, part, monkeypatch, multiply
+):
+    set_float32("ieee")  # on CUDA
+    multiply("ieee")
+    module = make()
+    for kind, library in (("cuda", "cudnn"), ("cpu", "mkldnn")):
+        for name, dtype in (("tf32", H), ("bf16", B)):
+            for setting in ("rnn", "conv"):
+                stand_in = SimpleNamespace(fp32_precision=name)
+                with monkeypatch.context() as patch:
+                    own = getattr(torch.backends, library)
+                    patch.setattr(own, setting, stand_in)
+                    expected = {dtype} if setting == part else set()
+                    assert lowered_on(kind, module) == expected
+
+
+def test_a_network_that_is_not_called_is_noticed(multiply, monkeypatch):
+    multiply("ieee")
+    stand_in = SimpleNamespace(fp32_precision="bf16")
+    monkeypatch.setattr(torch.backends.mkldnn, "rnn", stand_in)
+    with lowered_types(CPU, [nn.Sequential(nn.GRU(2, 2))]) as found:
+        pass
+    assert found == {B}
+    rnn = nn.GRU(6, 3)
+    batch = tokens()
+    rounded = rounds(B)
+    assert check_model(lambda b: run_rnn(rnn, rounded(b))[0], batch) == []
+    monkeypatch.undo()
+    assert check_model(lambda b: run_rnn(rnn, rounded(b))[0], batch)
 
 
 # --- what check_model allows ----------------------------------------------
