@@ -59,8 +59,8 @@ def run_rnn(
 
     The results are those of PyTorch's packed run. Unlike it, this takes empty
     sequences and nested tensors, says what is wrong with its input, and on a
-    CPU is faster for most batches: PyTorch runs a packed batch step by step,
-    with a backward pass that is quadratic in the number of steps.
+    CPU trains faster on most batches: PyTorch runs a packed batch step by
+    step, with a backward pass that is quadratic in the number of steps.
 
     The weights are read from ``rnn`` at each call, so that training,
     ``state_dict`` and parametrisations work as ever. Dropout between layers

@@ -470,6 +470,16 @@ def test_a_wrong_argument_is_named(arguments, text, capsys, monkeypatch):
     assert text in capsys.readouterr().err
 
 
+def test_a_link_in_a_circle_is_no_other_file(tmp_path, capsys):
+    circle = tmp_path / "x.json"
+    circle.symlink_to(circle)
+    files = ["--checkpoint", str(tmp_path / "x.pt"), "--report", str(circle)]
+    assert read_settings(files).report == circle
+    with pytest.raises(SystemExit, match="2"):
+        read_settings([*files[:2], "--report", files[1]])
+    assert "--checkpoint and --report are both" in capsys.readouterr().err
+
+
 def test_help_says_what_holds_where_nothing_is_given(capsys):
     with pytest.raises(SystemExit, match="0"):
         read_settings(["--help"])
