@@ -14,6 +14,7 @@ from packtutor.device import set_float32
 CPU = torch.device("cpu")
 LENGTHS = [20, 12, 5, 3]
 B, H = torch.bfloat16, torch.float16
+FIELD = "fp32_precision"
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def multiply():
     """Say how the CPU multiplies float32, for one test."""
     setting = torch.backends.mkldnn.matmul
     before = setting.fp32_precision
-    set_to = functools.partial(setattr, setting, "fp32_precision")
+    set_to = functools.partial(setattr, setting, FIELD)
     yield set_to
     set_to(before)
 
@@ -150,7 +151,7 @@ def test_networks_and_convolutions_have_their_own_digits(
     for kind, library in (("cuda", "cudnn"), ("cpu", "mkldnn")):
         for name, dtype in (("tf32", H), ("bf16", B)):
             for setting in ("rnn", "conv"):
-                stand_in = SimpleNamespace(fp32_precision=name)
+                stand_in = SimpleNamespace(**{FIELD: name})
                 with monkeypatch.context() as patch:
                     own = getattr(torch.backends, library)
                     patch.setattr(own, setting, stand_in)
@@ -160,7 +161,7 @@ def test_networks_and_convolutions_have_their_own_digits(
 
 def test_a_network_that_is_not_called_is_noticed(multiply, monkeypatch):
     multiply("ieee")
-    stand_in = SimpleNamespace(fp32_precision="bf16")
+    stand_in = SimpleNamespace(**{FIELD: "bf16"})
     monkeypatch.setattr(torch.backends.mkldnn, "rnn", stand_in)
     with lowered_types(CPU, [nn.Sequential(nn.GRU(2, 2))]) as found:
         pass

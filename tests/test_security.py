@@ -39,6 +39,7 @@ HARMLESS = {
     "json",
     "math",
     "operator",
+    "numbers",
     "os",
     "pathlib",
     "re",
