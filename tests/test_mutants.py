@@ -43,6 +43,25 @@ def test_what_is_not_measured_is_told():
         pytest.skip("; ".join(remarks))
 
 
+@pytest.mark.parametrize(
+    ("code", "changed"),
+    [
+        ("A = 1", False),
+        ("def f(): pass", True),
+        ("@contextmanager\ndef f():\n    def g(): pass", False),
+        ("@cache\ndef f(): pass\ndef g(): pass", True),
+        ("class C:\n    @property\n    def f(self): pass", False),
+        ("class C:\n    @staticmethod\n    def f(): pass", True),
+    ],
+)
+def test_a_module_is_listed_if_mutmut_changes_it(
+    code, changed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(results, "PACKAGE", tmp_path)
+    (tmp_path / "one.py").write_text(code, encoding="utf-8")
+    assert results.modules() == (["one"] if changed else [])
+
+
 def test_every_module_has_tests_to_run():
     listed = tomllib.loads(results.MAPPING.read_text("utf-8"))["files"]
     assert set(listed) <= set(results.modules())
