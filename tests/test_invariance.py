@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import (
 
 from packtutor import Ragged, Violation, check_model, mask_from_lengths
 from packtutor._forms import Form, is_per_token
-from packtutor._gradients import add_up_fixed, modules_behind
+from packtutor._gradients import add_up_fixed, gradients, modules_behind
 from packtutor._restored import put_back
 
 LENGTHS = torch.tensor([2, 3, 1, 2])
@@ -1227,3 +1227,38 @@ def test_a_small_gradient_hides_behind_nothing(added, alone, halves):
     assert split.what == "gradient of a parameter of shape ()"
     assert split.difference == pytest.approx(abs(alone - 2 * halves), rel=1e-3)
     assert 0 < split.allowed < split.difference / 2
+
+
+class UsedUp(torch.autograd.Function):
+    """A graph that refuses to be kept, as compiled models' graphs do."""
+
+    said = ()  # of errors, taken from the end
+
+    @staticmethod
+    def forward(ctx, x, unused):
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        if UsedUp.said:
+            raise RuntimeError(UsedUp.said.pop())
+        return 2 * grad, None
+
+
+@pytest.mark.parametrize("errors", [(), ("it has a donated buffer here",)])
+def test_the_gradients_of_a_graph_that_is_used_up(errors, monkeypatch):
+    said = list(errors)
+    monkeypatch.setattr(UsedUp, "said", said)
+    x = torch.zeros(2, requires_grad=True)
+    unused = torch.ones(3, requires_grad=True)
+    found = gradients(UsedUp.apply(x, unused).sum())
+    assert said == []
+    assert_same(found[x], torch.full((2,), 2.0))
+    assert_same(found[unused], torch.zeros(3))
+
+
+def test_another_error_of_a_graph_is_not_swallowed(monkeypatch):
+    monkeypatch.setattr(UsedUp, "said", ["out of memory"])
+    x = torch.zeros(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        gradients(UsedUp.apply(x, x).sum())
