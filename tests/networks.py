@@ -71,6 +71,21 @@ def networks(kind, **fixed):
     )
 
 
+class Counting(nn.Module):
+    """Counts its calls in one buffer, and in another that it assigns."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(6, 3, dtype=torch.float64)
+        self.register_buffer("written", torch.zeros(()))
+        self.register_buffer("assigned", torch.zeros(()))
+
+    def forward(self, x):
+        self.written += 1
+        self.assigned = self.assigned + 1
+        return self.linear(x)
+
+
 def make_network(name, device="cpu", dtype=torch.float64):
     torch.manual_seed(1)
     cell, options = NETWORKS[name]

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import torch
+from networks import Counting
 from torch import nn
 from torch.nn.modules import module as registry
 
@@ -23,21 +24,6 @@ def _fresh():
 
 def batch():
     return Ragged(torch.randn(8, 6, dtype=D), [2, 3, 1, 2])
-
-
-class Counting(nn.Module):
-    """Counts its calls in one buffer, and in another that it assigns."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(6, 3, dtype=D)
-        self.register_buffer("written", torch.zeros(()))
-        self.register_buffer("assigned", torch.zeros(()))
-
-    def forward(self, x):
-        self.written += 1
-        self.assigned = self.assigned + 1
-        return self.linear(x)
 
 
 class Behind:

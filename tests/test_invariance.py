@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from networks import Counting
 from tolerances import assert_same
 from torch import nn
 from torch.nn.utils.rnn import (
@@ -748,21 +749,6 @@ def test_a_buffer_made_in_inference_mode_comes_back():
     with put_back([model]), torch.inference_mode():
         model.seen.add_(1)
     assert model.seen.tolist() == [1, 1]
-
-
-class Counting(nn.Module):
-    """Counts its calls in one buffer, and in another that it assigns."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(6, 3, dtype=D)
-        self.register_buffer("written", torch.zeros(()))
-        self.register_buffer("assigned", torch.zeros(()))
-
-    def forward(self, x):
-        self.written += 1
-        self.assigned = self.assigned + 1
-        return self.linear(x)
 
 
 def mean_of_the_batch(module):
